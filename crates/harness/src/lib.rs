@@ -1,4 +1,13 @@
 //! Assembles a stack of Kyanite's parts, runs scenarios against it and emits events. Prints nothing.
+//!
+//! [`Stack::start`](stack) is the way in for everything that needs a stack. What this crate does not do: it speaks no
+//! emulated protocol itself, and it reads neither arguments nor the environment.
 
+pub mod doctor;
 pub mod document;
+pub mod etcd;
+pub mod pki;
+pub mod ready;
+pub mod runtime;
+pub mod stack;
 pub mod story;

@@ -12,3 +12,6 @@ mod tree;
 
 pub use load::{Document, load, schema_text};
 pub use problem::{LoadError, Problem};
+
+#[cfg(test)]
+pub(crate) use schema::testing;

@@ -89,7 +89,7 @@ impl Report<'_> {
             match error.kind() {
                 ValidationErrorKind::Required { property } if is_at(error, pointer) => names.push(quoted(property)),
                 ValidationErrorKind::Constant { expected_value } if is_at(error, pointer) => {
-                    names.push(quoted(expected_value))
+                    names.push(quoted(expected_value));
                 }
                 ValidationErrorKind::Enum { options } if is_at(error, pointer) => {
                     names.extend(options.as_array().into_iter().flatten().map(quoted));
@@ -212,3 +212,21 @@ fn type_name(json: &str) -> &str {
 }
 
 const SHOWN_CHARACTERS: usize = 40;
+
+/// Proof that a schema under `schemas/` is the one that the code has.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::path::Path;
+
+    /// Compares `schemas/{name}` with `text`; with `KYANITE_UPDATE=1` writes it instead.
+    #[track_caller]
+    pub(crate) fn assert_current(name: &str, text: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas").join(name);
+        if std::env::var_os("KYANITE_UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+        }
+        let stored = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(stored == text, "schemas/{name} is not current: run `just generate`");
+    }
+}

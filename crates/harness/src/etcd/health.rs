@@ -1,0 +1,82 @@
+//! Whether an etcd answers, and what stands in it before a stack uses it.
+
+use std::time::Duration;
+
+use etcd_client::{Client, ConnectOptions, GetOptions};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::error::EtcdError;
+
+/// Asks one endpoint for a read that needs a leader and a majority; `Err` is what went wrong, in a line.
+pub(super) async fn check(endpoint: &str) -> Result<(), String> {
+    let options = ConnectOptions::new().with_connect_timeout(CHECK_TIMEOUT).with_timeout(CHECK_TIMEOUT);
+    // Boxed: the client's future takes 20 kB, in every future that waits for this one.
+    let read = Box::pin(async {
+        let mut client = Client::connect([endpoint], Some(options)).await?;
+        client.get(HEALTH_KEY, None).await
+    });
+    match timeout(CHECK_TIMEOUT, read).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(_) => Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
+    }
+}
+
+/// Waits until `endpoint` is healthy. `failed` is asked in between whether there is any hope left.
+pub(super) async fn wait_until_ready(
+    endpoint: &str,
+    within: Duration,
+    mut failed: impl AsyncFnMut() -> Option<EtcdError>,
+) -> Result<(), EtcdError> {
+    let mut last = "it was not asked yet".to_owned();
+    let mut ticks = interval(POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let attempts = async {
+        loop {
+            ticks.tick().await;
+            if let Some(error) = failed().await {
+                return Err(error);
+            }
+            match check(endpoint).await {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+    };
+    match timeout(within, attempts).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(EtcdError::NotReady { endpoint: endpoint.to_owned(), within, last }),
+    }
+}
+
+/// How many keys stand under `prefix`.
+pub(super) async fn count_keys(endpoints: &[String], prefix: &str) -> Result<i64, etcd_client::Error> {
+    let options = ConnectOptions::new().with_timeout(CHECK_TIMEOUT);
+    let mut client = Box::pin(Client::connect(endpoints, Some(options))).await?;
+    // `/registry` must not count `/registry2`.
+    let under = format!("{}/", prefix.trim_end_matches('/'));
+    let options = GetOptions::new().with_prefix().with_count_only();
+    let found = Box::pin(client.get(under, Some(options))).await?;
+    Ok(found.count())
+}
+
+/// An error and its sources in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries put the source into the message too.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Read for health checks, as `etcdctl endpoint health` does; it need not exist.
+const HEALTH_KEY: &str = "health";
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(10);
