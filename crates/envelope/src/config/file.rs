@@ -1,0 +1,198 @@
+//! The raw shape of the file, and its way into rules. What is there and of which type is decided here, what it may say
+//! in `validation`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::duration;
+use super::problem::{ConfigProblems, Problems};
+use super::resource::GroupResource;
+use super::rule::{KmsProvider, Provider, Rule};
+use super::validation;
+use super::yaml::{self, At, Fields, Node, Place};
+use crate::provider_name::ProviderName;
+use crate::upstream::quote;
+
+/// An element of `resources`, as far as it could be read.
+#[derive(Debug)]
+pub(super) struct RawRule {
+    pub(super) resources: At<Vec<At<String>>>,
+    pub(super) providers: At<Vec<RawProvider>>,
+}
+
+/// An element of `providers`.
+#[derive(Debug)]
+pub(super) struct RawProvider {
+    pub(super) place: Place,
+    /// The kinds it names; valid with exactly one.
+    pub(super) kinds: Vec<RawKind>,
+}
+
+#[derive(Debug)]
+pub(super) enum RawKind {
+    Identity,
+    Kms(Box<RawKms>),
+    /// `aescbc` and the like.
+    NotEmulated {
+        kind: &'static str,
+        place: Place,
+    },
+}
+
+/// A `kms` element, defaults filled in.
+#[derive(Debug)]
+pub(super) struct RawKms {
+    pub(super) api_version: At<Option<String>>,
+    pub(super) cachesize: Option<At<i64>>,
+    pub(super) endpoint: At<String>,
+    pub(super) name: At<String>,
+    /// `None` if it could not be read, which has been told.
+    pub(super) timeout: At<Option<Timeout>>,
+}
+
+/// A time-out as it stands in the file, and its length.
+#[derive(Debug)]
+pub(super) struct Timeout {
+    pub(super) text: String,
+    pub(super) length: SignedDuration,
+}
+
+/// Reads a whole file.
+pub(super) fn read(content: &[u8]) -> Result<Vec<Rule>, ConfigProblems> {
+    let mut problems = Problems::default();
+    let rules = match std::str::from_utf8(content) {
+        Ok(text) if text.trim().is_empty() => {
+            problems.add(&start(), "the file is empty");
+            None
+        }
+        Ok(text) => yaml::read_document(text, &mut problems, read_root),
+        Err(error) => {
+            problems.add(&place_of_byte(content, error.valid_up_to()), "the file is not UTF-8 text");
+            None
+        }
+    };
+    problems.into_result(rules)
+}
+
+fn read_root(document: Node<'_>, problems: &mut Problems) -> Option<Vec<Rule>> {
+    let place = document.place(&start());
+    let fields = document.fields(&place, &["apiVersion", "kind", "resources"], problems)?;
+    let expect = |name, wanted: &str, problems: &mut Problems| {
+        let found = fields.string(name, problems);
+        if fields.get(name).is_none() {
+            problems.required(&found.place, &format!("must be {}", quote(wanted)));
+        } else if found.value != wanted {
+            problems.invalid(&found.place, &found.value, &format!("must be {}", quote(wanted)));
+        }
+    };
+    expect("apiVersion", API_VERSION, problems);
+    expect("kind", KIND, problems);
+    let items = fields.items("resources", problems);
+    let raw: Vec<_> = items.value.iter().filter_map(|item| read_rule(item, problems)).collect();
+    validation::check(&raw, problems);
+    Some(raw.into_iter().map(into_rule).collect())
+}
+
+fn read_rule(item: &At<Node<'_>>, problems: &mut Problems) -> Option<RawRule> {
+    let fields = item.value.fields(&item.place, &["providers", "resources"], problems)?;
+    let resources = fields.items("resources", problems);
+    let providers = fields.items("providers", problems);
+    let read_name = |item: &At<Node<'_>>, problems: &mut Problems| {
+        let value = item.value.string(&item.place, problems)?;
+        Some(At { value, place: item.place.clone() })
+    };
+    Some(RawRule {
+        resources: At {
+            value: resources.value.iter().filter_map(|item| read_name(item, problems)).collect(),
+            place: resources.place,
+        },
+        providers: At {
+            value: providers.value.iter().filter_map(|item| read_provider(item, problems)).collect(),
+            place: providers.place,
+        },
+    })
+}
+
+fn read_provider(item: &At<Node<'_>>, problems: &mut Problems) -> Option<RawProvider> {
+    let fields = item.value.fields(&item.place, &["aescbc", "aesgcm", "identity", "kms", "secretbox"], problems)?;
+    let mut kinds = Vec::new();
+    if let Some(identity) = fields.get("identity")
+        && identity.value.fields(&identity.place, &[], problems).is_some()
+    {
+        kinds.push(RawKind::Identity);
+    }
+    if let Some(kms) = fields.get("kms") {
+        kinds.push(RawKind::Kms(Box::new(read_kms(&kms, problems)?)));
+    }
+    for kind in ["aescbc", "aesgcm", "secretbox"] {
+        if let Some(field) = fields.get(kind) {
+            kinds.push(RawKind::NotEmulated { kind, place: field.place });
+        }
+    }
+    Some(RawProvider { place: item.place.clone(), kinds })
+}
+
+fn read_kms(kms: &At<Node<'_>>, problems: &mut Problems) -> Option<RawKms> {
+    let known = ["apiVersion", "cachesize", "endpoint", "name", "timeout"];
+    let fields = kms.value.fields(&kms.place, &known, problems)?;
+    let cachesize = fields
+        .get("cachesize")
+        .and_then(|field| Some(At { value: field.value.integer(&field.place, problems)?, place: field.place }));
+    let api_version = fields.get("apiVersion").and_then(|field| field.value.string(&field.place, problems));
+    Some(RawKms {
+        api_version: At { value: api_version, place: fields.place_of("apiVersion") },
+        cachesize,
+        endpoint: fields.string("endpoint", problems),
+        name: fields.string("name", problems),
+        timeout: read_timeout(&fields, problems),
+    })
+}
+
+fn read_timeout(fields: &Fields<'_>, problems: &mut Problems) -> At<Option<Timeout>> {
+    let place = fields.place_of("timeout");
+    let text = match fields.get("timeout") {
+        Some(field) => field.value.string(&place, problems),
+        None => Some(DEFAULT_TIMEOUT.to_owned()),
+    };
+    let value = text.and_then(|text| {
+        let Some(length) = duration::parse(&text) else {
+            problems.add(&place, format!("time: invalid duration {}", quote(&text)));
+            return None;
+        };
+        Some(Timeout { text, length })
+    });
+    At { value, place }
+}
+
+/// Only what validation has found nothing wrong with is used in the end.
+fn into_rule(raw: RawRule) -> Rule {
+    let provider = |provider: RawProvider| match provider.kinds.into_iter().next()? {
+        RawKind::Identity => Some(Provider::Identity),
+        RawKind::Kms(kms) => Some(Provider::Kms(KmsProvider {
+            name: ProviderName::new(&kms.name.value)?,
+            endpoint: kms.endpoint.value,
+            timeout: Duration::try_from(kms.timeout.value?.length).ok()?,
+        })),
+        RawKind::NotEmulated { .. } => None,
+    };
+    Rule {
+        resources: raw.resources.value.iter().map(|name| GroupResource::parse(&name.value)).collect(),
+        providers: raw.providers.value.into_iter().filter_map(provider).collect(),
+    }
+}
+
+fn start() -> Place {
+    Place { path: String::new(), line: 1, column: 1 }
+}
+
+fn place_of_byte(content: &[u8], offset: usize) -> Place {
+    let before = String::from_utf8_lossy(content.get(..offset).unwrap_or_default());
+    let last_line = before.rsplit('\n').next().unwrap_or_default();
+    Place { path: String::new(), line: before.matches('\n').count() + 1, column: last_line.chars().count() + 1 }
+}
+
+const API_VERSION: &str = "apiserver.config.k8s.io/v1";
+const KIND: &str = "EncryptionConfiguration";
+/// Of a `kms` provider (`SetDefaults_KMSConfiguration`).
+const DEFAULT_TIMEOUT: &str = "3s";

@@ -1,0 +1,176 @@
+//! What a configuration may say.
+//!
+//! Rules and texts: kube-apiserver's `apis/apiserver/validation/validation_encryption.go`, and for masking
+//! `encryptionconfig/config.go`.
+
+use std::collections::HashSet;
+
+use super::file::{RawKind, RawKms, RawProvider, RawRule};
+use super::problem::Problems;
+use super::resource::{ANY, GroupResource};
+use super::yaml::At;
+use crate::upstream::quote;
+
+pub(super) fn check(rules: &[RawRule], problems: &mut Problems) {
+    let mut kms_names = HashSet::new();
+    let mut earlier = HashSet::new();
+    for rule in rules {
+        check_overlap(rule, problems);
+        for name in &rule.resources.value {
+            check_resource(name, problems);
+            check_masking(name, &earlier, problems);
+        }
+        earlier.extend(rule.resources.value.iter().map(|name| GroupResource::parse(&name.value)));
+        for provider in &rule.providers.value {
+            check_provider(provider, &mut kms_names, problems);
+        }
+    }
+}
+
+fn check_provider<'r>(provider: &'r RawProvider, kms_names: &mut HashSet<&'r str>, problems: &mut Problems) {
+    match provider.kinds.as_slice() {
+        [] => problems.add(&provider.place, format!("Invalid value: {NO_PROVIDER}")),
+        [_] => {}
+        _ => problems.add(&provider.place, format!("Invalid value: {TWO_PROVIDERS}")),
+    }
+    for kind in &provider.kinds {
+        match kind {
+            RawKind::Identity => {}
+            RawKind::Kms(kms) => check_kms(kms, kms_names, problems),
+            RawKind::NotEmulated { kind, place } => {
+                problems.add(place, format!("{kind} is not emulated yet: use kms with apiVersion v2, or identity"));
+            }
+        }
+    }
+}
+
+fn check_kms<'r>(kms: &'r RawKms, names: &mut HashSet<&'r str>, problems: &mut Problems) {
+    let name = kms.name.value.as_str();
+    let version = kms.api_version.value.as_deref().unwrap_or("v1");
+    if name.is_empty() {
+        problems.required(&kms.name.place, "name is a mandatory field for a provider");
+    }
+    if version != "v1" && name.contains(':') {
+        problems.invalid(&kms.name.place, name, &format!("invalid KMS provider name {name}, must not contain ':'"));
+    }
+    if !names.insert(name) && version != "v1" {
+        problems.invalid(&kms.name.place, name, &format!("duplicate KMS provider name {name}, names must be unique"));
+    }
+    if let Some(timeout) = kms.timeout.value.as_ref().filter(|timeout| !timeout.length.is_positive()) {
+        problems.invalid(&kms.timeout.place, &timeout.text, "timeout should be a positive value");
+    }
+    check_endpoint(&kms.endpoint, problems);
+    match (&kms.cachesize, version) {
+        (Some(cachesize), "v1") if cachesize.value == 0 => problems
+            .add(&cachesize.place, "Invalid value: 0: cachesize should be a positive value, or negative to disable"),
+        (Some(cachesize), other) if other != "v1" => {
+            problems
+                .add(&cachesize.place, format!("Invalid value: {}: cachesize is not supported in v2", cachesize.value));
+        }
+        _ => {}
+    }
+    check_api_version(&kms.api_version, problems);
+}
+
+fn check_api_version(version: &At<Option<String>>, problems: &mut Problems) {
+    match version.value.as_deref() {
+        Some("v2") => {}
+        None => problems.add(&version.place, "KMS v1, which is the default, is not emulated yet: set apiVersion: v2"),
+        Some("v1") => problems.add(&version.place, "KMS v1 is not emulated yet: set apiVersion: v2"),
+        // The doubled word is upstream's.
+        Some(other) => problems.invalid(
+            &version.place,
+            other,
+            "unsupported apiVersion apiVersion for KMS provider, only v1 and v2 are supported",
+        ),
+    }
+}
+
+fn check_endpoint(endpoint: &At<String>, problems: &mut Problems) {
+    let At { value: text, place } = endpoint;
+    if text.is_empty() {
+        return problems.invalid(place, "", "endpoint is a mandatory field for a kms");
+    }
+    if text.chars().any(|c| c.is_ascii_control()) {
+        let why = format!(
+            "invalid endpoint for kms provider, error: parse {}: net/url: invalid control character in URL",
+            quote(text)
+        );
+        return problems.invalid(place, text, &why);
+    }
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    if !scheme.eq_ignore_ascii_case("unix") {
+        let why =
+            format!("unsupported scheme {} for KMS provider, only unix is supported", quote(&scheme.to_lowercase()));
+        return problems.invalid(place, text, &why);
+    }
+    // Differs: upstream starts with such an endpoint and then cannot dial it.
+    if !rest.strip_prefix("//").is_some_and(|path| path.starts_with('/') && path.len() > 1) {
+        problems.invalid(
+            place,
+            text,
+            "the endpoint must name a socket as unix:///path, or unix:///@name for an abstract one",
+        );
+    }
+}
+
+fn check_overlap(rule: &RawRule, problems: &mut Problems) {
+    let resources: Vec<_> = rule.resources.value.iter().map(|name| GroupResource::parse(&name.value)).collect();
+    let (mut duplicate, mut overlap) = (false, false);
+    for (position, one) in resources.iter().enumerate() {
+        for other in resources.iter().take(position) {
+            duplicate |= one == other;
+            overlap |= one != other && (one.is_any() || other.is_any());
+            overlap |= one != other && one.group == other.group && (one.resource == ANY || other.resource == ANY);
+        }
+    }
+    let names: Vec<_> = rule.resources.value.iter().map(|name| quote(&name.value)).collect();
+    let mut invalid =
+        |why| problems.add(&rule.resources.place, format!("Invalid value: [{}]: {why}", names.join(", ")));
+    if duplicate {
+        invalid("the same resource cannot be specified multiple times");
+    }
+    if overlap {
+        invalid(
+            "using overlapping resources such as 'secrets' and '*.' in the same resource list is not allowed as they will be \
+             masked",
+        );
+    }
+}
+
+fn check_resource(name: &At<String>, problems: &mut Problems) {
+    let At { value: text, place } = name;
+    let parsed = GroupResource::parse(text);
+    let why = if text.chars().any(char::is_uppercase) {
+        "resource name should not contain capital letters"
+    } else if text == ANY {
+        "use '*.' to encrypt all the resources from core API group or *.* to encrypt all resources"
+    } else if NON_REST.contains(&text.as_str()) {
+        "resources which do not have REST API/s cannot be encrypted"
+    } else if parsed.group == "events.k8s.io" {
+        "'*.events.k8s.io' objects are stored using the 'events' API group in etcd. Use 'events' instead in the config file"
+    } else if parsed.group == "extensions" {
+        "'extensions' group has been removed and cannot be used for encryption"
+    } else if parsed.group == ANY && parsed.resource != ANY {
+        "encrypting the same resource across groups is not supported"
+    } else {
+        return;
+    };
+    problems.invalid(place, text, why);
+}
+
+fn check_masking(name: &At<String>, earlier: &HashSet<GroupResource>, problems: &mut Problems) {
+    let resource = GroupResource::parse(&name.value);
+    for rule in [resource.any_in_group(), GroupResource::any()] {
+        if earlier.contains(&rule) {
+            let (resource, rule) = (quote(&resource.to_string()), quote(&rule.to_string()));
+            return problems.add(&name.place, format!("resource {resource} is masked by earlier rule {rule}"));
+        }
+    }
+}
+
+const NON_REST: [&str; 3] = ["apiserveripinfo", "serviceipallocations", "servicenodeportallocations"];
+const NO_PROVIDER: &str =
+    "provider does not contain any of the expected providers: KMS, AESGCM, AESCBC, Secretbox, Identity";
+const TWO_PROVIDERS: &str =
+    "more than one provider specified in a single element, should split into different list elements";

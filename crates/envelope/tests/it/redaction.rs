@@ -1,0 +1,55 @@
+//! No secret byte is ever printed: every type that holds one is rendered, and the bytes are looked for.
+
+use envelope::storage::{self, Secret, bytes_entries};
+use envelope::{Check, EncryptedObject, KeyMaterial, Kms, OpenError, ProviderName, Read, SystemRandom};
+
+use crate::plugin::{PROVIDER, Script, encrypted, now, status};
+
+/// A byte whose decimal, hex and character forms stand nowhere else: `¥` in Latin-1, 165, a5.
+const SECRET: u8 = 0xa5;
+
+#[track_caller]
+fn assert_hidden(what: &dyn std::fmt::Debug) {
+    for rendered in [format!("{what:?}"), format!("{what:#?}")] {
+        let squeezed: String = rendered.split_whitespace().collect();
+        for form in ["165,165", "a5a5", "a5,a5", "\\xa5\\xa5", "paSlpaW"] {
+            assert!(!squeezed.contains(form), "{form} in {rendered}");
+        }
+    }
+}
+
+#[test]
+fn nothing_renders_its_secret() {
+    let mut kms = Kms::new(ProviderName::new(PROVIDER).unwrap());
+    let Check::AskStatus = kms.check(now()) else { panic!("nothing to remember") };
+    let check = kms.status_answered(Ok(status("1")), now(), &Script::new([[SECRET; 32].as_slice(), &[1; 16]].concat()));
+    assert_hidden(&check);
+    let Check::AskEncrypt(seed) = check else { panic!("no seed yet") };
+    assert_eq!(seed.expose_plaintext(), [SECRET; 32], "the test looks for the real seed");
+    assert_hidden(&seed);
+    kms.encrypt_answered(seed, Ok(encrypted(b"EDEK", "1", &[])), now()).unwrap();
+    let writer = kms.writer(now()).unwrap();
+    assert_hidden(&writer);
+    assert_hidden(&kms);
+
+    let secret = Secret { data: bytes_entries([("k".to_owned(), vec![SECRET; 8])]), ..Secret::default() };
+    assert_hidden(&secret);
+    let plain = storage::encode(&secret);
+    let stored = writer.seal("/a", &plain, &SystemRandom).unwrap();
+    let object = EncryptedObject::decode(stored.strip_prefix(writer_prefix()).unwrap()).unwrap();
+    let read = kms.read(object.clone(), &SystemRandom).unwrap();
+    assert_hidden(&read);
+    let Read::Ready(opener) = read else { panic!("cached") };
+    assert_hidden(&opener);
+    assert_hidden(&opener.open("/a").unwrap());
+
+    let material = KeyMaterial::new(vec![SECRET; 31]);
+    assert_hidden(&material);
+    let pending = Kms::new(ProviderName::new(PROVIDER).unwrap()).read(object, &SystemRandom);
+    assert_eq!(pending.unwrap_err(), OpenError::NoSeed);
+    assert_hidden(&storage::decode_any(&plain).unwrap());
+}
+
+fn writer_prefix() -> &'static [u8] {
+    b"k8s:enc:kms:v2:azurekmsprovider:"
+}
