@@ -1,1 +1,31 @@
-//! stub
+//! A local Azure Key Vault, and the Entra ID and managed-identity endpoints its clients need.
+//!
+//! One [`Emulator`] holds the vaults, their keys and the identities. [`serve_tls`] answers for all of Azure's names on one
+//! TLS listener (`{vault}.vault.azure.net`, `login.microsoftonline.com`, and `localhost` for direct callers);
+//! [`serve_plain`] answers as the instance metadata service and App Service's identity endpoint. [`Control`] is the other
+//! door: faults, counters and a look inside, as a Rust handle that the emulated protocol cannot reach.
+//!
+//! What is emulated, refused and assumed is listed in `docs/keyvault.md`. This protects nothing real.
+
+mod chain;
+mod config;
+mod control;
+mod emulator;
+mod faults;
+mod http;
+mod identity;
+mod journal;
+mod operation;
+mod server;
+mod storage;
+mod vault;
+
+pub use config::{Config, ConfigError, Principal, PrincipalKind, Secret, VaultConfig};
+pub use control::{Control, KeyInfo, KeyVersionInfo, VaultInfo};
+pub use emulator::Emulator;
+pub use faults::{Fault, FaultEffect, FaultError, FaultId, FaultTarget, InjectedFault};
+pub use journal::{RequestCount, RequestRecord};
+pub use operation::Operation;
+pub use server::{serve_plain, serve_tls};
+pub use storage::OpenError;
+pub use vault::{NameError, RecoveryPolicy, RetentionError, VaultName};

@@ -1,0 +1,263 @@
+//! The one place where a refusal becomes an HTTP status, Azure's error codes and Azure's words.
+//!
+//! The envelope is `{"error":{"code","message","innererror":{"code"}}}`. Texts with a link were captured from the service in
+//! that issue; the others are in `assumed`.
+
+use std::borrow::Cow;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::chain::chain;
+use crate::emulator::ServiceError;
+use crate::faults::Verdict;
+use crate::http::assumed;
+use crate::http::inbound::BodyError;
+use crate::http::reply::Reply;
+use crate::identity::{BearerError, Caller};
+use crate::vault::{VaultError, VaultName};
+
+/// A refusal as the caller sees it.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    inner: Option<Cow<'static, str>>,
+    retry_after_seconds: Option<u32>,
+}
+
+impl ApiError {
+    /// 400 `BadParameter`.
+    pub(super) fn bad_parameter(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadParameter", message)
+    }
+
+    /// What Kyanite does not have yet; `what` begins the sentence.
+    pub(super) fn not_emulated(what: &str) -> Self {
+        let (status, code) = assumed::NOT_EMULATED;
+        Self::new(status, code, format!("{what} not emulated by Kyanite yet. See docs/keyvault.md for what is."))
+    }
+
+    /// A host that is no vault here.
+    pub(super) fn no_such_vault<'a>(host: &str, vaults: impl Iterator<Item = &'a VaultName>) -> Self {
+        let (status, code) = assumed::NO_SUCH_VAULT;
+        let names: Vec<_> = vaults.map(VaultName::as_str).collect();
+        let known = names.join(", ");
+        Self::new(status, code, format!("This stack has no vault at {host}. Its vaults: {known}."))
+    }
+
+    /// A principal that is not declared: it may do nothing.
+    ///
+    /// Captured: hashicorp/terraform-provider-azurerm#27817. `Differs:` the resource is named without subscription and
+    /// group, which a stack does not have yet.
+    pub(super) fn forbidden(caller: &Caller, action: &str, vault: &VaultName, region: &str) -> Self {
+        let Caller { client_id, object_id, issuer } = caller;
+        let message = format!(
+            "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role \
+             definitions were changed recently, please observe propagation time.\r\nCaller: \
+             appid={client_id};oid={object_id};iss={issuer}\r\nAction: '{action}'\r\nResource: \
+             '/providers/microsoft.keyvault/vaults/{vault}'\r\nAssignment: (not found)\r\nDenyAssignmentId: \
+             null\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: {vault};location={region}\r\n"
+        );
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_inner("ForbiddenByRbac")
+    }
+
+    /// The refusal of an injected fault.
+    pub(super) fn fault(verdict: Verdict) -> Option<Self> {
+        let Verdict::Refuse { status, code, inner_code, message, retry_after_seconds } = verdict else { return None };
+        let (default_code, default_message) = assumed::fault(status);
+        Some(Self {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code: code.map_or(Cow::Borrowed(default_code), Cow::Owned),
+            message: message.map_or(Cow::Borrowed(default_message), Cow::Owned),
+            inner: inner_code.map(Cow::Owned),
+            retry_after_seconds,
+        })
+    }
+
+    /// Our own failure.
+    pub(super) fn internal() -> Self {
+        let (code, message) = assumed::INTERNAL;
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, message)
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn into_reply(self) -> Reply {
+        let inner = self.inner.as_deref();
+        let error = ErrorBody {
+            code: &self.code,
+            message: &self.message,
+            innererror: inner.map(|code| InnerErrorBody { code }),
+        };
+        let mut reply = Reply::json(self.status, &Envelope { error })
+            .with_error_code(self.code.clone().into_owned())
+            .with_inner_code(self.inner.clone().map(Cow::into_owned));
+        if let Some(seconds) = self.retry_after_seconds {
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        reply
+    }
+
+    fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code: Cow::Borrowed(code), message: message.into(), inner: None, retry_after_seconds: None }
+    }
+
+    fn with_inner(mut self, code: &'static str) -> Self {
+        self.inner = Some(Cow::Borrowed(code));
+        self
+    }
+}
+
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
+        let bad_parameter = Self::bad_parameter;
+        let forbidden = |message: String| Self::new(StatusCode::FORBIDDEN, "Forbidden", message);
+        let not_found = |message: String| Self::new(StatusCode::NOT_FOUND, "KeyNotFound", message);
+        match error {
+            VaultError::Decryption => bad_parameter(Cow::Borrowed(assumed::DECRYPTION)),
+            VaultError::DeletedKeyNotFound { name } => not_found(assumed::deleted_key_not_found(name.as_str())),
+            VaultError::EmptyValidity => bad_parameter(Cow::Borrowed(assumed::EMPTY_VALIDITY)),
+            // Captured: Azure/azure-sdk-for-python#45342.
+            VaultError::KeyDisabled { operation } => {
+                forbidden(format!("Operation {operation} is not allowed on a disabled key.")).with_inner("KeyDisabled")
+            }
+            VaultError::KeyExpired { operation } => {
+                forbidden(assumed::key_expired(operation)).with_inner(assumed::KEY_EXPIRED_CODE)
+            }
+            // Captured: Azure/azure-sdk-for-net#22002.
+            VaultError::KeyNotFound { name, version } => {
+                let id = match version {
+                    None => name.to_string(),
+                    Some(version) => format!("{name}/{version}"),
+                };
+                not_found(format!(
+                    "A key with (name/id) {id} was not found in this key vault. If you recently deleted this key you may \
+                     be able to recover it using the correct recovery command. For help resolving this issue, please \
+                     see https://go.microsoft.com/fwlink/?linkid=2125182"
+                ))
+            }
+            VaultError::KeyNotYetValid { operation } => {
+                forbidden(assumed::key_not_yet_valid(operation)).with_inner(assumed::KEY_NOT_YET_VALID_CODE)
+            }
+            // Captured for secrets: Azure/azure-rest-api-specs#9222, external-secrets/external-secrets#3519.
+            VaultError::NameHeldByDeletedKey { name } => Self::new(
+                StatusCode::CONFLICT,
+                "Conflict",
+                format!(
+                    "Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this \
+                     state, the key can only be recovered or purged."
+                ),
+            )
+            .with_inner("ObjectIsDeletedButRecoverable"),
+            // Captured: Azure/azure-sdk-for-net#11518.
+            VaultError::OperationNotPermitted { operation } => {
+                forbidden(format!("Operation {} is not permitted on this key.", operation.as_str()))
+                    .with_inner("KeyOperationForbidden")
+            }
+            VaultError::PlaintextTooLong { limit_bytes, actual_bytes } => {
+                bad_parameter(Cow::Owned(assumed::plaintext_too_long(limit_bytes, actual_bytes)))
+            }
+            // Captured: microsoft/AzureTRE#1760.
+            VaultError::PurgeProtected => forbidden(
+                "Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault \
+                 service will automatically purge it after the retention period has passed."
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Refused(refusal) => refusal.into(),
+            failure @ (ServiceError::Crypto { .. } | ServiceError::Store { .. } | ServiceError::Task { .. }) => {
+                tracing::error!(error = %chain(&failure), "an operation failed inside");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<BearerError> for ApiError {
+    fn from(error: BearerError) -> Self {
+        let message: Cow<'static, str> = match error {
+            BearerError::Algorithm => assumed::TOKEN_ALGORITHM.into(),
+            // Captured: Azure/go-autorest#525; a newer text adds the application's id.
+            BearerError::Audience { expected, found } => {
+                format!("AKV10022: Invalid audience. Expected {expected}, found: {found}.").into()
+            }
+            BearerError::Claims => assumed::TOKEN_CLAIMS.into(),
+            // Captured: Azure/azure-sdk-for-python#27266.
+            BearerError::Expired => "[TokenExpired] Error validating token: 'S2S12086'.".into(),
+            // Captured: MicrosoftDocs/azure-docs#75410.
+            BearerError::Issuer { expected, found } => {
+                format!("AKV10032: Invalid issuer. Expected one of {}, found {found}.", expected.join(", ")).into()
+            }
+            BearerError::Malformed => assumed::TOKEN_MALFORMED.into(),
+            BearerError::Missing => "AKV10000: Request is missing a Bearer or PoP token.".into(),
+            BearerError::NotYetValid { not_before, now } => {
+                assumed::token_not_yet_valid(&not_before.to_string(), &now.to_string()).into()
+            }
+            BearerError::Signature => assumed::TOKEN_SIGNATURE.into(),
+            failure @ BearerError::SigningKey { .. } => {
+                tracing::error!(error = %chain(&failure), "no token can be checked");
+                return Self::internal();
+            }
+            BearerError::Tenant { expected, found } => assumed::token_tenant(&expected, &found).into(),
+            // Captured: Azure-Samples/azuresandbox#188.
+            BearerError::UnknownKey { header } => format!(
+                "AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: '{header}'."
+            )
+            .into(),
+        };
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", message)
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Broken => Self::bad_parameter(assumed::BODY_BROKEN),
+            BodyError::TooLong => {
+                let (status, message) = assumed::BODY_TOO_LONG;
+                Self::new(status, "BadParameter", message)
+            }
+            BodyError::TooSlow => {
+                let (status, code, message) = assumed::BODY_TOO_SLOW;
+                Self::new(status, code, message)
+            }
+        }
+    }
+}
+
+impl ApiError {
+    /// A body of another kind than JSON.
+    pub(super) fn content_type() -> Self {
+        let (status, message) = assumed::CONTENT_TYPE;
+        Self::new(status, "BadParameter", message)
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    innererror: Option<InnerErrorBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct InnerErrorBody<'a> {
+    code: &'a str,
+}

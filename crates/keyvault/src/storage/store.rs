@@ -1,0 +1,274 @@
+//! The file, or its absence.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use zeroize::Zeroizing;
+
+use crate::config::ConfigError;
+use crate::storage::record::KeyRecord;
+use crate::vault::{Change, CryptoError, Key, RsaKey, VaultName};
+
+/// Where changes are made durable.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// `None`: the state lives in memory only.
+    database: Option<Database>,
+}
+
+impl Store {
+    /// A store that keeps nothing.
+    pub(crate) fn in_memory() -> Self {
+        Self { database: None }
+    }
+
+    /// Opens the file in `data_dir`, which is made if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::DataDir`], [`OpenError::Locked`], [`OpenError::Corrupt`], [`OpenError::Version`].
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        let path = data_dir.join(FILE_NAME);
+        let unusable = |source| OpenError::DataDir { path: path.clone(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(unusable)?;
+        // The file must never exist with more rights, so it is made before redb would.
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
+        let database = Builder::new().create(&path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => OpenError::Locked { path: path.clone() },
+            error => OpenError::Corrupt { path: path.clone(), source: Some(Box::new(error.into())) },
+        })?;
+        let corrupt = |source: redb::Error| OpenError::Corrupt { path: path.clone(), source: Some(Box::new(source)) };
+        match claim_format(&database).map_err(corrupt)? {
+            found if found == FORMAT => Ok(Self { database: Some(database) }),
+            found => Err(OpenError::Version { path, found, expected: FORMAT }),
+        }
+    }
+
+    /// The keys of one vault.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Corrupt`] if a record cannot be read.
+    pub(crate) fn load(&self, vault: &VaultName, data_dir: &Path) -> Result<Vec<Key>, OpenError> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        let path = || data_dir.join(FILE_NAME);
+        let keys = read_keys(database, vault)
+            .map_err(|source| OpenError::Corrupt { path: path(), source: Some(Box::new(source)) })?;
+        keys.into_iter().collect::<Option<_>>().ok_or_else(|| OpenError::Corrupt { path: path(), source: None })
+    }
+
+    /// Makes changes to one vault durable, all or none. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the file refuses; then nothing has changed.
+    pub(crate) fn write(&self, vault: &VaultName, changes: &[Change]) -> Result<(), StoreError> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let transaction = database.begin_write().map_err(|source| StoreError::file(source.into()))?;
+        {
+            let mut keys = transaction.open_table(KEYS).map_err(|source| StoreError::file(source.into()))?;
+            let mut material = transaction.open_table(MATERIAL).map_err(|source| StoreError::file(source.into()))?;
+            for change in changes {
+                match change {
+                    Change::Put(key) => put_key(&mut keys, &mut material, vault, key)?,
+                    Change::Remove(name) => {
+                        let id = key_id(vault, name.folded());
+                        keys.remove(id.as_str()).map_err(|source| StoreError::file(source.into()))?;
+                        let range = format!("{id}/")..format!("{id}0");
+                        material
+                            .retain_in::<&str, _>(range.start.as_str()..range.end.as_str(), |_, _| false)
+                            .map_err(|source| StoreError::file(source.into()))?;
+                    }
+                }
+            }
+        }
+        transaction.commit().map_err(|source| StoreError::file(source.into()))
+    }
+
+    /// The key that Entra signs tokens with, if one was stored. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the file or the key cannot be read.
+    pub(crate) fn signing_key(&self) -> Result<Option<RsaKey>, StoreError> {
+        let Some(database) = &self.database else { return Ok(None) };
+        let read = || -> Result<Option<Zeroizing<Vec<u8>>>, redb::Error> {
+            let transaction = database.begin_read()?;
+            let table = transaction.open_table(MATERIAL)?;
+            Ok(table.get(SIGNING_KEY)?.map(|der| Zeroizing::new(der.value().to_vec())))
+        };
+        match read().map_err(StoreError::file)? {
+            None => Ok(None),
+            Some(der) => RsaKey::from_pkcs8(&der).map(Some).map_err(|source| StoreError::Key { source }),
+        }
+    }
+
+    /// Keeps the key that Entra signs tokens with. Blocks on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the file refuses.
+    pub(crate) fn put_signing_key(&self, key: &RsaKey) -> Result<(), StoreError> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let der = key.expose().map_err(|source| StoreError::Key { source })?;
+        let write = || -> Result<(), redb::Error> {
+            let transaction = database.begin_write()?;
+            transaction.open_table(MATERIAL)?.insert(SIGNING_KEY, der.as_ref())?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(StoreError::file)
+    }
+}
+
+/// Why the state cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration does not hold together.
+    #[error("start the vault")]
+    Config {
+        /// What is wrong with it.
+        #[source]
+        source: ConfigError,
+    },
+    /// The file is damaged or was never a state file.
+    #[error("read the state in {}: it is damaged or no state file; move it away to start afresh", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the database said, if it was the database.
+        #[source]
+        source: Option<Box<redb::Error>>,
+    },
+    /// The directory or the file cannot be made or opened.
+    #[error("open {}: check that the directory exists and may be written", path.display())]
+    DataDir {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the file open.
+    #[error("open {}: another process uses it; stop that one or choose another data directory", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is of another format.
+    #[error("read {}: it has format {found}, this version reads {expected}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The format that this version reads and writes.
+        expected: u64,
+    },
+}
+
+/// Why a change could not be made durable.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The database failed.
+    #[error("write the state file")]
+    File {
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// A key could not be written out or read back.
+    #[error("convert a key for the state file")]
+    Key {
+        #[source]
+        source: CryptoError,
+    },
+    /// A record could not be written out.
+    #[error("convert a record for the state file")]
+    Record {
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl StoreError {
+    fn file(source: redb::Error) -> Self {
+        Self::File { source: Box::new(source) }
+    }
+}
+
+/// Reads the file's format; writes it if the file is new.
+fn claim_format(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let found = {
+        let mut meta = transaction.open_table(META)?;
+        transaction.open_table(KEYS)?;
+        transaction.open_table(MATERIAL)?;
+        let found = meta.get(FORMAT_FIELD)?.map(|format| format.value());
+        if found.is_none() {
+            meta.insert(FORMAT_FIELD, FORMAT)?;
+        }
+        found.unwrap_or(FORMAT)
+    };
+    transaction.commit()?;
+    Ok(found)
+}
+
+/// The keys of a vault; `None` for each that is not sound.
+fn read_keys(database: &Database, vault: &VaultName) -> Result<Vec<Option<Key>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let keys = transaction.open_table(KEYS)?;
+    let material = transaction.open_table(MATERIAL)?;
+    let (start, end) = (format!("{vault}/"), format!("{vault}0"));
+    let mut read = Vec::new();
+    for entry in keys.range(start.as_str()..end.as_str())? {
+        let (id, record) = entry?;
+        let material = |version: &str| -> Result<Option<RsaKey>, redb::Error> {
+            let der = material.get(format!("{}/{version}", id.value()).as_str())?;
+            Ok(der.and_then(|der| RsaKey::from_pkcs8(der.value()).ok()))
+        };
+        read.push(match serde_json::from_slice::<KeyRecord>(record.value()) {
+            Ok(record) => record.into_key(material)?,
+            Err(_) => None,
+        });
+    }
+    Ok(read)
+}
+
+fn put_key(
+    keys: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    material: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    vault: &VaultName,
+    key: &Key,
+) -> Result<(), StoreError> {
+    let id = key_id(vault, key.name().folded());
+    let record = serde_json::to_vec(&KeyRecord::of(key)).map_err(|source| StoreError::Record { source })?;
+    keys.insert(id.as_str(), record.as_slice()).map_err(|source| StoreError::file(source.into()))?;
+    for version in key.versions() {
+        let id = format!("{id}/{}", version.id);
+        // Material never changes, so what is there stays.
+        let present = material.get(id.as_str()).map_err(|source| StoreError::file(source.into()))?.is_some();
+        if !present {
+            let der = version.material.expose().map_err(|source| StoreError::Key { source })?;
+            material.insert(id.as_str(), der.as_ref()).map_err(|source| StoreError::file(source.into()))?;
+        }
+    }
+    Ok(())
+}
+
+/// `{vault}/{key}`. Neither name can hold a slash, and `0` is the byte after it, so prefixes are ranges.
+fn key_id(vault: &VaultName, folded_name: &str) -> String {
+    format!("{vault}/{folded_name}")
+}
+
+const FILE_NAME: &str = "keyvault.redb";
+/// The format of the file; other formats are refused.
+const FORMAT: u64 = 1;
+const FORMAT_FIELD: &str = "format";
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+const KEYS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("keys");
+/// PKCS#8 by `{vault}/{key}/{version}`, and Entra's signing key.
+const MATERIAL: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("material");
+/// Cannot be a vault's key: it has no slash.
+const SIGNING_KEY: &str = "entra-signing-key";

@@ -1,0 +1,6 @@
+//! The emulator over its sockets, as its clients meet it.
+
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod stack;
