@@ -89,6 +89,13 @@ pub struct RotateError {
     pub(super) expires: Option<Timestamp>,
 }
 
+impl RotateError {
+    /// Why no seed could be made; `None` if one was made, under another key than Status names.
+    pub fn generate_error(&self) -> Option<&GenerateError> {
+        self.generate.as_ref()
+    }
+}
+
 impl fmt::Display for RotateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state_error = if self.had_no_seed { "got unexpected nil transformer" } else { NIL };

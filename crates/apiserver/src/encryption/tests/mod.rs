@@ -1,0 +1,10 @@
+//! The driver against a plugin in this process, over a real socket, held against what a real kube-apiserver answered.
+
+mod contract;
+mod decrypt;
+mod metrics;
+mod outage;
+mod plugin;
+mod providers;
+mod rotation;
+mod world;

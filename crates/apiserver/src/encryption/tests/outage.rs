@@ -1,0 +1,129 @@
+//! The plugin goes away and comes back, under a running server and before it starts.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::world::{KEY, World, masked, recorded, recorded_cause, wait_until};
+
+const RECORDED: &str = include_str!("golden/plugin_down.json");
+
+/// What follows `internal server error: ` in the recorded answer of a health path.
+fn recorded_health(world: &World, what: &str) -> String {
+    let body = recorded(RECORDED, what)["body"].as_str().unwrap().trim_end().to_owned();
+    world.localised(body.strip_prefix("internal server error: ").unwrap())
+}
+
+#[tokio::test]
+async fn a_running_server_reads_on_and_stops_writing_after_three_minutes() {
+    let mut world = World::new();
+    let plugin = world.plugin_up().await;
+    let server = world.server().await;
+    let stored = server.seal("secrets", KEY, b"plain").await.unwrap();
+    plugin.stop().await;
+
+    assert_eq!(server.open("secrets", KEY, &stored).await.unwrap().plain, b"plain");
+    server.seal("secrets", KEY, b"more").await.unwrap();
+
+    world.advance(181);
+    let error = server.seal("secrets", KEY, b"late").await.unwrap_err().to_string();
+    assert_eq!(masked(&error), masked(&recorded_cause(RECORDED, "create starts to fail after s")));
+    let opened = server.open("secrets", KEY, &stored).await.unwrap();
+    assert_eq!((opened.plain.as_slice(), opened.stale), (b"plain".as_slice(), false));
+
+    world.advance(4);
+    let first = server.check().await.unwrap_err().to_string();
+    assert_eq!(first, recorded_health(&world, "plugin down, write DEK expired /healthz/kms-providers"));
+    let again = server.check().await.unwrap_err().to_string();
+    assert_eq!(again, recorded_health(&world, "plugin down, write DEK expired /readyz/kms-providers"));
+
+    let _plugin = world.plugin_up().await;
+    world.advance(4);
+    server.check().await.unwrap();
+    let stored = server.seal("secrets", KEY, b"again").await.unwrap();
+    assert_eq!(server.open("secrets", KEY, &stored).await.unwrap().plain, b"again");
+    assert_eq!(world.plugin.count("encrypt"), 1, "the key is the same, and so is the seed");
+}
+
+#[tokio::test]
+async fn a_server_that_starts_without_its_plugin_waits_for_it() {
+    let mut world = World::new();
+    let shutdown = CancellationToken::new();
+    let plugin = world.plugin_up().await;
+    let stored = world.server().await.seal("secrets", KEY, b"plain").await.unwrap();
+    plugin.stop().await;
+
+    let server = world.server_until(&shutdown).await;
+    assert!(server.has_kms());
+    let no_seed = "got unexpected nil transformer";
+    assert_eq!(server.seal("secrets", KEY, b"x").await.unwrap_err().to_string(), no_seed);
+    assert_eq!(server.open("secrets", KEY, &stored).await.unwrap_err().to_string(), no_seed);
+    assert_eq!(
+        server.check().await.unwrap_err().to_string(),
+        recorded_health(&world, "server started with plugin down /healthz/kms-providers")
+    );
+    // What no rule is for is stored as it is.
+    assert_eq!(server.seal("configmaps", "/registry/configmaps/default/a", b"x").await.unwrap(), b"x");
+
+    let _plugin = world.plugin_up().await;
+    world.advance(10);
+    let opened =
+        wait_until(|| async { server.open("secrets", KEY, &stored).await.map_err(|error| error.to_string()) }).await;
+    assert_eq!(opened.plain, b"plain");
+    server.check().await.unwrap();
+    shutdown.cancel();
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_plugin_that_comes_up_in_time() {
+    let mut world = World::new();
+    let endpoint = world.endpoint.clone();
+    let plugin = world.plugin.clone();
+    // `join`: the first call is under way while nobody listens yet.
+    let late = async {
+        tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_millis(300)).await;
+        super::plugin::Running::start(&endpoint, &plugin).await
+    };
+    let (server, _plugin) = tokio::join!(world.server(), late);
+    server.check().await.unwrap();
+    assert_eq!(plugin.count("status"), 1);
+}
+
+#[tokio::test]
+async fn a_plugin_that_restarts_between_two_calls_is_not_noticed() {
+    let mut world = World::new();
+    let mut plugin = world.plugin_up().await;
+    let server = world.server().await;
+    for _ in 0..5 {
+        plugin.stop().await;
+        plugin = world.plugin_up().await;
+        world.advance(21);
+        server.check().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_while_it_starts_does() {
+    let mut world = World::new();
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    let config = world.config("[{kms: {apiVersion: v2, name: slow, endpoint: 'unix:///nobody/here', timeout: 1h}}]");
+    let server = tokio::time::timeout(Duration::from_secs(5), world.server_with(config, &shutdown)).await.unwrap();
+    assert!(server.has_kms());
+}
+
+#[tokio::test]
+async fn something_else_on_the_socket_is_an_error_by_the_deadline() {
+    let mut world = World::new();
+    // It accepts, says something that is no HTTP/2, and hangs up.
+    let listener = tokio::net::UnixListener::bind(world.endpoint.path().unwrap()).unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let server = world.server().await;
+    let error = server.check().await.unwrap_err().to_string();
+    assert!(error.starts_with("kms-provider-0: rpc error: code = DeadlineExceeded desc = "), "{error}");
+}

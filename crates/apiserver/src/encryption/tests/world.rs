@@ -1,0 +1,146 @@
+//! A plugin, a server's encryption, and their clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use envelope::EncryptionConfiguration;
+use kms_api::Endpoint;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::plugin::{Behaviour, Plugin, Running};
+use crate::encryption::Encryption;
+
+pub(super) const KEY: &str = "/registry/secrets/default/a";
+
+pub(super) struct World {
+    pub(super) clock: Clock,
+    pub(super) endpoint: Endpoint,
+    pub(super) plugin: Plugin,
+    pub(super) registry: prometheus::Registry,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        Self {
+            clock: Clock::new(),
+            endpoint: Endpoint::of_path(folder.path().join("kms.sock")).unwrap(),
+            plugin: Plugin::new(),
+            registry: prometheus::Registry::new(),
+            _folder: folder,
+        }
+    }
+
+    /// A listening plugin.
+    pub(super) async fn plugin_up(&self) -> Running {
+        Running::start(&self.endpoint, &self.plugin).await
+    }
+
+    /// A server whose only checks are the one at its start and those a test asks for.
+    pub(super) async fn server(&mut self) -> Arc<Encryption> {
+        let stop = CancellationToken::new();
+        let server = self.server_until(&stop).await;
+        stop.cancel();
+        server
+    }
+
+    /// A server with its background checks.
+    pub(super) async fn server_until(&mut self, shutdown: &CancellationToken) -> Arc<Encryption> {
+        let config = self.config("[{kms: KMS}, {identity: {}}]");
+        self.server_with(config, shutdown).await
+    }
+
+    pub(super) async fn server_with(
+        &mut self,
+        config: EncryptionConfiguration,
+        shutdown: &CancellationToken,
+    ) -> Arc<Encryption> {
+        // Each server has its own registry, as each process has.
+        self.registry = prometheus::Registry::new();
+        Encryption::start(Some(config), self.clock.clone(), &self.registry, shutdown.clone()).await
+    }
+
+    /// A configuration for secrets with these providers, where `KMS` stands for the world's plugin.
+    pub(super) fn config(&self, providers: &str) -> EncryptionConfiguration {
+        let endpoint = &self.endpoint;
+        let kms = format!("{{apiVersion: v2, name: azurekmsprovider, endpoint: '{endpoint}', timeout: 1s}}");
+        let file = format!(
+            "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  \
+             providers: {}\n",
+            providers.replace("KMS", &kms)
+        );
+        EncryptionConfiguration::parse(file.as_bytes()).unwrap()
+    }
+
+    /// Lets the plugin behave so from now on, and all remembered checks grow old.
+    pub(super) fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+        self.plugin.behave(change);
+        self.advance(21);
+    }
+
+    pub(super) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds)).unwrap();
+    }
+
+    /// A recorded text with this world's socket in it.
+    pub(super) fn localised(&self, recorded: &str) -> String {
+        recorded.replace("/run/kms.sock", &self.endpoint.path().unwrap().display().to_string())
+    }
+}
+
+/// Polls until `state` gives something, and fails after ten seconds with the last thing it complained of.
+pub(super) async fn wait_until<T, F>(mut state: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let mut poll = tokio::time::interval(Duration::from_millis(10));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        match state().await {
+            Ok(found) => return found,
+            Err(last) => assert!(tokio::time::Instant::now() < deadline, "gave up; the last thing seen: {last}"),
+        }
+        poll.tick().await;
+    }
+}
+
+/// The recorded answers of a file, by what was done.
+pub(super) fn recorded(file: &str, what: &str) -> serde_json::Value {
+    let entries: Vec<serde_json::Value> = serde_json::from_str(file).unwrap();
+    entries.into_iter().find(|entry| entry["what"] == what).unwrap_or_else(|| panic!("{what} is not recorded"))
+}
+
+/// What follows `Internal error occurred: ` in a recorded Status.
+pub(super) fn recorded_cause(file: &str, what: &str) -> String {
+    let message = recorded(file, what)["message"].as_str().unwrap().to_owned();
+    message.strip_prefix("Internal error occurred: ").unwrap().to_owned()
+}
+
+/// A text without the ids, hashes and times of its run, which must have their shapes.
+pub(super) fn masked(text: &str) -> String {
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let (shape, length) = [
+            ("<hash>", shape_length(rest, "sha256:################################################################")),
+            ("<uid>", shape_length(rest, "########-####-####-####-############")),
+            ("<time>", shape_length(rest, "####-##-##T##:##:##Z")),
+        ]
+        .into_iter()
+        .find_map(|(name, length)| Some((name.to_owned(), length?)))
+        .unwrap_or_else(|| (next.to_string(), next.len_utf8()));
+        masked.push_str(&shape);
+        rest = &rest[length..];
+    }
+    masked
+}
+
+/// The length of `shape`, in which `#` is a hexadecimal digit, if `text` starts with it.
+fn shape_length(text: &str, shape: &str) -> Option<usize> {
+    let head = text.get(..shape.len())?;
+    let fits = |(found, wanted): (char, char)| if wanted == '#' { found.is_ascii_hexdigit() } else { found == wanted };
+    head.chars().zip(shape.chars()).all(fits).then_some(shape.len())
+}
