@@ -206,6 +206,8 @@ impl Faults {
                     let mut changes = self.injected.subscribe();
                     let cleared = changes.wait_for(|injected| injected.iter().all(|fault| fault.id != id));
                     tokio::select! {
+                        // First, so that a request let go at the very end is still answered.
+                        biased;
                         _ = cleared => {}
                         () = shutdown.cancelled() => return Verdict::Drop,
                     }

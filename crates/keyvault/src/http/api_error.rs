@@ -261,3 +261,126 @@ struct ErrorBody<'a> {
 struct InnerErrorBody<'a> {
     code: &'a str,
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::vault::KeyOperation;
+
+    /// One line for the status, one for the body.
+    async fn shown(error: ApiError) -> String {
+        let response = error.into_reply().into_response();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        format!("{status}\n{}\n", String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn all(errors: impl IntoIterator<Item = ApiError>) -> String {
+        let mut text = String::new();
+        for error in errors {
+            text += &shown(error).await;
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn every_refusal_of_the_vault() {
+        let name = || "kms".parse().unwrap();
+        let version = || Some("00ab34cd56ef78901234567890abcdef".to_owned());
+        let refusals = [
+            VaultError::Decryption,
+            VaultError::DeletedKeyNotFound { name: name() },
+            VaultError::EmptyValidity,
+            VaultError::KeyDisabled { operation: "decrypt" },
+            VaultError::KeyExpired { operation: "encrypt" },
+            VaultError::KeyNotFound { name: name(), version: None },
+            VaultError::KeyNotFound { name: name(), version: version() },
+            VaultError::KeyNotYetValid { operation: "wrapKey" },
+            VaultError::NameHeldByDeletedKey { name: name() },
+            VaultError::OperationNotPermitted { operation: KeyOperation::UnwrapKey },
+            VaultError::PlaintextTooLong { limit_bytes: 190, actual_bytes: 191 },
+            VaultError::PurgeProtected,
+        ];
+        insta::assert_snapshot!(all(refusals.map(ApiError::from)).await);
+    }
+
+    #[tokio::test]
+    async fn every_refusal_of_a_token() {
+        let moment = |text: &str| text.parse().unwrap();
+        let text = |text: &str| text.to_owned();
+        let refusals = [
+            BearerError::Algorithm,
+            BearerError::Audience {
+                expected: text("https://vault.azure.net"),
+                found: text("https://vault.azure.net/"),
+            },
+            BearerError::Claims,
+            BearerError::Expired,
+            BearerError::Issuer { expected: vec![text("https://sts.windows.net/a/")], found: text("https://evil/") },
+            BearerError::Malformed,
+            BearerError::Missing,
+            BearerError::NotYetValid {
+                not_before: moment("2026-01-02T00:00:00Z"),
+                now: moment("2026-01-01T00:00:00Z"),
+            },
+            BearerError::Signature,
+            BearerError::Tenant { expected: text("a"), found: text("b") },
+            BearerError::UnknownKey { header: text("eyJhbGciOiJSUzI1NiJ9") },
+        ];
+        insta::assert_snapshot!(all(refusals.map(ApiError::from)).await);
+    }
+
+    #[tokio::test]
+    async fn every_other_refusal() {
+        let caller =
+            Caller { client_id: "app".to_owned(), object_id: "object".to_owned(), issuer: "https://sts/".to_owned() };
+        let vault: VaultName = "kyanite".parse().unwrap();
+        let fault = |status, retry_after_seconds| {
+            let verdict = Verdict::Refuse { status, code: None, inner_code: None, message: None, retry_after_seconds };
+            ApiError::fault(verdict).unwrap()
+        };
+        let refusals = [
+            ApiError::from(BodyError::Broken),
+            ApiError::from(BodyError::TooLong),
+            ApiError::from(BodyError::TooSlow),
+            ApiError::content_type(),
+            ApiError::not_emulated("Secrets are"),
+            ApiError::no_such_vault("nobody.vault.azure.net", [&vault].into_iter()),
+            ApiError::forbidden(&caller, "Microsoft.KeyVault/vaults/keys/encrypt/action", &vault, "westeurope"),
+            ApiError::internal(),
+            fault(401, None),
+            fault(403, None),
+            fault(408, None),
+            fault(418, None),
+            fault(429, Some(7)),
+            fault(500, None),
+            fault(503, None),
+            fault(504, None),
+        ];
+        insta::assert_snapshot!(all(refusals).await);
+    }
+
+    #[tokio::test]
+    async fn an_expired_token_answers_as_long_a_body_as_the_captured_one() {
+        // The capture shows the text and `Content-Length: 96`.
+        let body = shown(BearerError::Expired.into()).await;
+        assert_eq!(body.lines().nth(1).unwrap().len(), 96);
+    }
+
+    #[test]
+    fn a_fault_may_say_everything_itself() {
+        let verdict = Verdict::Refuse {
+            status: 503,
+            code: Some("Gone".to_owned()),
+            inner_code: Some("Inner".to_owned()),
+            message: Some("text".to_owned()),
+            retry_after_seconds: Some(3),
+        };
+        let mut reply = ApiError::fault(verdict).unwrap().into_reply();
+        assert_eq!((reply.error_code(), reply.inner_code()), (Some("Gone"), Some("Inner")));
+        assert_eq!(reply.headers_mut()[RETRY_AFTER], "3");
+        assert!(ApiError::fault(Verdict::Proceed).is_none());
+    }
+}

@@ -3,6 +3,7 @@
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::http::api_error::ApiError;
 use crate::http::inbound::Inbound;
@@ -141,10 +142,19 @@ async fn json<T: DeserializeOwned>(inbound: &mut Inbound) -> Result<T, ApiError>
         return Err(ApiError::content_type());
     }
     let body = inbound.body().await?;
-    serde_json::from_slice(&body).map_err(|error| {
+    parse(&body).map_err(|error| {
         tracing::debug!(line = error.line(), column = error.column(), "a request's body is not the JSON it should be");
         ApiError::bad_parameter(assumed::MALFORMED_BODY)
     })
+}
+
+/// Reads an object whose members are of the right types. Structures would take arrays too, the service does not.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    let object: Map<String, Value> = serde_json::from_slice(body)?;
+    if object.get("attributes").is_some_and(Value::is_array) {
+        return Err(serde::de::Error::invalid_type(serde::de::Unexpected::Seq, &"an object"));
+    }
+    serde_json::from_value(Value::Object(object))
 }
 
 fn operations(names: &[String]) -> Result<Vec<KeyOperation>, ApiError> {
@@ -167,7 +177,7 @@ fn checked_tags(tags: Tags) -> Result<Tags, ApiError> {
 }
 
 /// Exportable keys and their release policies are not emulated.
-fn refuse_release(policy: Option<&serde_json::Value>, attributes: Option<AttributesRequest>) -> Result<(), ApiError> {
+fn refuse_release(policy: Option<&Value>, attributes: Option<AttributesRequest>) -> Result<(), ApiError> {
     let exportable = attributes.and_then(|attributes| attributes.exportable) == Some(true);
     if policy.is_some() || exportable { Err(ApiError::not_emulated("Exportable keys are")) } else { Ok(()) }
 }
@@ -203,3 +213,48 @@ const OTHER_ALGORITHMS: [&str; 17] = [
     "A192KWPAD",
     "A256KWPAD",
 ];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn create(body: &str) -> Result<KeyCommand, String> {
+        let request = parse(body.as_bytes()).map_err(|error| error.to_string())?;
+        KeyCommand::create("kms".parse().unwrap(), request).map_err(|error| error.status().to_string())
+    }
+
+    #[test]
+    fn only_an_object_is_a_body() {
+        for bad in [r#"["RSA"]"#, "null", r#""RSA""#, r#"{"kty":"RSA","attributes":[true]}"#, r#"{"kty":"RSA"} x"#] {
+            assert!(create(bad).is_err(), "{bad}");
+        }
+        for good in [r#"{"kty":"RSA"}"#, r#"{"kty":"RSA","attributes":null,"tags":null,"key_ops":[],"x":[[]]}"#] {
+            assert!(create(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_services() {
+        let Ok(KeyCommand::Create { size, operations, validity, tags, .. }) = create(r#"{"kty":"RSA"}"#) else {
+            panic!("a command")
+        };
+        assert_eq!((size, validity, tags), (RsaSize::Rsa2048, Validity::default(), None));
+        assert_eq!(operations, KeyOperation::RSA_DEFAULT);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            kty in ".*", size: i64, exp: i64, nbf: i64, ops in prop::collection::vec(".*", 0..3),
+        ) {
+            let _ = parse::<CreateRequest>(&body).map(|request| KeyCommand::create("k".parse().unwrap(), request));
+            let _ = parse::<CryptRequest>(&body);
+            let attributes = serde_json::json!({ "exp": exp, "nbf": nbf });
+            let request = serde_json::json!({ "kty": kty, "key_size": size, "attributes": attributes, "key_ops": ops });
+            let _ = create(&request.to_string());
+        }
+    }
+}

@@ -16,7 +16,7 @@ use crate::http::Reply;
 pub(super) enum Refusal {
     /// An assertion was sent instead of a secret.
     AssertionNotEmulated,
-    /// The body is no form, or too long, or too slow.
+    /// The body breaks off, is too long, or too slow.
     Body { reason: &'static str },
     /// No application has this client id.
     ClientNotFound { client_id: String, tenant: String },
@@ -70,8 +70,8 @@ impl Refusal {
         let bad = StatusCode::BAD_REQUEST;
         let unauthorized = StatusCode::UNAUTHORIZED;
         match self {
-            Self::AssertionNotEmulated => (bad, "invalid_request", None),
-            Self::Body { .. } | Self::ParameterMissing { .. } => (bad, "invalid_request", Some(900_144)),
+            Self::AssertionNotEmulated | Self::Body { .. } => (bad, "invalid_request", None),
+            Self::ParameterMissing { .. } => (bad, "invalid_request", Some(900_144)),
             Self::ClientNotFound { .. } => (bad, "unauthorized_client", Some(700_016)),
             Self::ClientSecretInvalid { .. } => (unauthorized, "invalid_client", Some(7_000_215)),
             Self::ClientSecretMissing => (unauthorized, "invalid_client", Some(7_000_216)),
@@ -92,7 +92,7 @@ impl Refusal {
                 "Kyanite does not emulate client assertions yet: send a client_secret.".to_owned()
             }
             Self::Body { reason } => {
-                format!("The request body must be application/x-www-form-urlencoded: {reason}.")
+                format!("The request body cannot be read: {reason}.")
             }
             Self::ClientNotFound { client_id, tenant } => format!(
                 "Application with identifier '{client_id}' was not found in the directory '{tenant}'. This can happen if \

@@ -159,3 +159,155 @@ fn bearer_error(error: &jsonwebtoken::errors::Error) -> BearerError {
         _ => BearerError::Malformed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use jsonwebtoken::{EncodingKey, Header};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::config::{Principal, PrincipalKind, Secret};
+    use crate::identity::signing_key::SigningKey;
+    use crate::identity::token::sign;
+    use crate::storage::Store;
+
+    fn authority() -> TokenAuthority {
+        TokenAuthority::new(Uuid::from_u128(1), Arc::new(Store::in_memory()))
+    }
+
+    fn principal() -> Principal {
+        Principal {
+            client_id: Uuid::from_u128(2),
+            object_id: Uuid::from_u128(3),
+            kind: PrincipalKind::ServicePrincipal { client_secret: Secret::new("secret".to_owned()) },
+        }
+    }
+
+    fn issued_at() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    async fn token(authority: &TokenAuthority, audience: &str) -> String {
+        let audience = Audience::from_resource(audience).unwrap();
+        let lifetime = Duration::from_hours(1);
+        authority.issue(&principal(), &audience, issued_at(), lifetime).await.unwrap().expose().to_owned()
+    }
+
+    async fn verified(authority: &TokenAuthority, token: &str, now: Timestamp) -> Result<Caller, BearerError> {
+        authority.verify_at(Some(&format!("Bearer {token}")), &Audience::of_vault(None), now).await
+    }
+
+    /// A good token with one claim replaced, signed anew by the right key.
+    async fn with_claim(authority: &TokenAuthority, change: impl FnOnce(&mut Claims)) -> String {
+        let token = token(authority, "https://vault.azure.net").await;
+        let mut claims = authority.signed_claims(&token).await.unwrap();
+        change(&mut claims);
+        sign(authority.key().await.unwrap(), &claims).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_good_token_speaks_for_its_principal() {
+        let authority = authority();
+        for (audience, issuer) in [
+            ("https://vault.azure.net", authority.issuer_v1()),
+            ("cfa8b339-82a2-471a-a3c9-0fc0be7a4093", authority.issuer_v2()),
+        ] {
+            let token = token(&authority, audience).await;
+            let caller = verified(&authority, &token, issued_at()).await.unwrap();
+            let expected =
+                Caller { client_id: Uuid::from_u128(2).to_string(), object_id: Uuid::from_u128(3).to_string(), issuer };
+            assert_eq!(caller, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_lives_from_nbf_to_exp() {
+        let authority = authority();
+        let token = token(&authority, "https://vault.azure.net").await;
+        let at = |seconds| Timestamp::from_second(issued_at().as_second() + seconds).unwrap();
+        assert!(verified(&authority, &token, at(-300)).await.is_ok());
+        assert!(verified(&authority, &token, at(3_599)).await.is_ok());
+        assert!(matches!(verified(&authority, &token, at(-301)).await, Err(BearerError::NotYetValid { .. })));
+        assert!(matches!(verified(&authority, &token, at(3_600)).await, Err(BearerError::Expired)));
+    }
+
+    #[tokio::test]
+    async fn wrong_claims_are_named() {
+        let authority = authority();
+        let now = issued_at();
+        let token = with_claim(&authority, |claims| claims.iss = "https://sts.windows.net/other/".to_owned()).await;
+        assert!(matches!(verified(&authority, &token, now).await, Err(BearerError::Issuer { .. })));
+        let token = with_claim(&authority, |claims| claims.aud += "/").await;
+        assert!(matches!(verified(&authority, &token, now).await, Err(BearerError::Audience { .. })));
+        let token = with_claim(&authority, |claims| claims.tid = Uuid::nil().to_string()).await;
+        assert!(matches!(verified(&authority, &token, now).await, Err(BearerError::Tenant { .. })));
+        let token = with_claim(&authority, |claims| claims.exp = i64::MAX).await;
+        assert!(matches!(verified(&authority, &token, now).await, Err(BearerError::Claims)));
+        let token = with_claim(&authority, |claims| claims.appid = None).await;
+        assert!(matches!(verified(&authority, &token, now).await, Err(BearerError::Claims)));
+    }
+
+    #[tokio::test]
+    async fn a_signature_must_be_rs256_by_our_key() {
+        let authority = authority();
+        let good = token(&authority, "https://vault.azure.net").await;
+        let [header, claims, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+        let kid = authority.key().await.unwrap().id().to_owned();
+        let check = async |token: String| verified(&authority, &token, issued_at()).await.unwrap_err();
+
+        let none = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"none","kid":"{kid}"}}"#));
+        assert!(matches!(check(format!("{none}.{claims}.")).await, BearerError::Algorithm));
+        assert!(matches!(check(format!("{none}.{claims}.{signature}")).await, BearerError::Algorithm));
+
+        // The classic: the public key as an HMAC secret.
+        let mut hmac = Header::new(Algorithm::HS256);
+        hmac.kid = Some(kid.clone());
+        let public = serde_json::to_vec(&authority.jwk().await.unwrap()).unwrap();
+        let body = authority.signed_claims(&good).await.unwrap();
+        let forged = jsonwebtoken::encode(&hmac, &body, &EncodingKey::from_secret(&public)).unwrap();
+        assert!(matches!(check(forged).await, BearerError::Algorithm));
+
+        let other = SigningKey::obtain(&Store::in_memory()).unwrap();
+        let foreign = sign(&other, &body).unwrap();
+        assert!(matches!(check(foreign.clone()).await, BearerError::UnknownKey { .. }));
+        // Another key's signature under our key's name.
+        let foreign_signature = foreign.rsplit('.').next().unwrap();
+        assert!(matches!(check(format!("{header}.{claims}.{foreign_signature}")).await, BearerError::Signature));
+        let tampered = claims.replacen(&claims[8..9], if &claims[8..9] == "A" { "B" } else { "A" }, 1);
+        assert!(matches!(check(format!("{header}.{tampered}.{signature}")).await, BearerError::Signature));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_token_is_refused() {
+        let authority = authority();
+        let verify =
+            async |header| authority.verify_at(header, &Audience::of_vault(None), issued_at()).await.unwrap_err();
+        for missing in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic YTpi")] {
+            assert!(matches!(verify(missing).await, BearerError::Missing), "{missing:?}");
+        }
+        for malformed in ["Bearer x", "bearer a.b", "Bearer a.b.c", "Bearer a.b.c.d", "Bearer ..", "Bearer e30.e30.e30"]
+        {
+            assert!(matches!(verify(Some(malformed)).await, BearerError::Malformed), "{malformed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_refused_without_a_panic(header in ".*", token in "[A-Za-z0-9_.-]{0,80}") {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let authority = authority();
+            let audience = Audience::of_vault(None);
+            let token = format!("Bearer {token}");
+            for header in [header.as_str(), token.as_str()] {
+                let verified = authority.verify_at(Some(header), &audience, issued_at());
+                prop_assert!(runtime.block_on(verified).is_err());
+            }
+        }
+    }
+}

@@ -67,7 +67,8 @@ impl ManagedIdentityRoute {
         if inbound.query("api-version").is_none_or(|version| version.parse::<jiff::civil::Date>().is_err()) {
             return Err(bad("Bad request. api-version is invalid or was not specified in the request."));
         }
-        let resource = inbound.query("resource").ok_or_else(|| bad("Required query variable 'resource' is missing"))?;
+        let resource = inbound.query("resource").filter(|resource| !resource.is_empty());
+        let resource = resource.ok_or_else(|| bad("Required query variable 'resource' is missing"))?;
         let audience = Audience::from_resource(resource).ok_or_else(|| {
             let text = format!("AADSTS500011: The resource principal named {resource} was not found in the tenant");
             Refusal::new(StatusCode::BAD_REQUEST, "invalid_resource", text)

@@ -15,6 +15,9 @@ mod name;
 mod recovery;
 mod rsa;
 
+#[cfg(test)]
+mod model;
+
 pub(crate) use error::VaultError;
 pub(crate) use key::{Attributes, Deletion, Key, KeyOperation, KeyVersion, NewVersion, Patch, Tags};
 pub(crate) use keyring::{Change, Keyring};

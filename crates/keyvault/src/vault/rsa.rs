@@ -222,3 +222,94 @@ pub(crate) enum CryptoError {
     #[error("draw random bytes")]
     Random,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    static KEYS: LazyLock<Vec<RsaKey>> = LazyLock::new(|| {
+        let sizes = [RsaSize::Rsa2048, RsaSize::Rsa3072, RsaSize::Rsa4096];
+        sizes.map(|size| RsaKey::generate(size).unwrap()).into()
+    });
+
+    #[test]
+    fn limits_are_those_of_the_algorithms() {
+        for key in &*KEYS {
+            let modulus_bytes = key.size().bytes();
+            assert_eq!((key.modulus().len(), key.exponent()), (modulus_bytes, [1, 0, 1].as_slice()));
+            for (algorithm, overhead) in [(Algorithm::Rsa15, 11), (Algorithm::RsaOaep, 42), (Algorithm::RsaOaep256, 66)]
+            {
+                let limit_bytes = modulus_bytes - overhead;
+                for length in [0, 1, 32, limit_bytes] {
+                    let plain = vec![0xa5; length];
+                    let sealed = key.encrypt(algorithm, &plain).unwrap();
+                    assert_eq!(sealed.len(), modulus_bytes);
+                    assert_eq!(*key.decrypt(algorithm, &sealed).unwrap(), plain);
+                }
+                let too_long = VaultError::PlaintextTooLong { limit_bytes, actual_bytes: limit_bytes + 1 };
+                assert_eq!(key.encrypt(algorithm, &vec![0; limit_bytes + 1]), Err(too_long));
+            }
+        }
+    }
+
+    #[test]
+    fn a_ciphertext_opens_under_its_own_key_and_algorithm_only() {
+        let [key, other, _] = &KEYS[..] else { panic!("three keys") };
+        let sealed = key.encrypt(Algorithm::RsaOaep256, b"seed").unwrap();
+        let refused = Err(VaultError::Decryption);
+        let opened = |key: &RsaKey, algorithm, ciphertext: &[u8]| key.decrypt(algorithm, ciphertext).map(|_| ());
+        assert_eq!(opened(other, Algorithm::RsaOaep256, &sealed), refused);
+        assert_eq!(opened(key, Algorithm::RsaOaep, &sealed), refused);
+        assert_eq!(opened(key, Algorithm::RsaOaep256, &sealed[1..]), refused);
+        assert_eq!(opened(key, Algorithm::RsaOaep256, &[]), refused);
+        assert_eq!(opened(key, Algorithm::RsaOaep256, &[0xff; 256]), refused);
+    }
+
+    #[test]
+    fn a_stored_key_is_the_same_key() {
+        let key = &KEYS[0];
+        let again = RsaKey::from_pkcs8(key.expose().unwrap().as_ref()).unwrap();
+        let sealed = key.encrypt(Algorithm::Rsa15, b"seed").unwrap();
+        assert_eq!(*again.decrypt(Algorithm::Rsa15, &sealed).unwrap(), b"seed");
+        assert_eq!(RsaKey::from_pkcs8(b"not a key").map(|_| ()), Err(CryptoError::Decode));
+    }
+
+    #[test]
+    fn a_private_key_is_never_shown() {
+        let key = &KEYS[0];
+        let shown = format!("{key:?} {key:#?}");
+        assert!(shown.starts_with("RsaKey { size: Rsa2048, .. }"), "{shown}");
+        assert!(!shown.contains('['), "{shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encrypted_decrypts(
+            key in 0_usize..3,
+            algorithm in prop::sample::select(Algorithm::ALL.to_vec()),
+            plain in prop::collection::vec(any::<u8>(), 0..=190),
+            flip in any::<prop::sample::Index>(),
+        ) {
+            let key = &KEYS[key];
+            let mut sealed = key.encrypt(algorithm, &plain).unwrap();
+            prop_assert_eq!(&*key.decrypt(algorithm, &sealed).unwrap(), &plain);
+            sealed[flip.index(plain.len() + 1)] ^= 1;
+            // RSA1_5 has no integrity of its own: damage may, with a small chance, open as something else.
+            if let Ok(opened) = key.decrypt(algorithm, &sealed) {
+                prop_assert!(algorithm == Algorithm::Rsa15 && *opened != plain);
+            }
+        }
+
+        #[test]
+        fn decryption_never_panics(
+            algorithm in prop::sample::select(Algorithm::ALL.to_vec()),
+            ciphertext in prop::collection::vec(any::<u8>(), 0..=600),
+        ) {
+            let _ = KEYS[0].decrypt(algorithm, &ciphertext);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The life of keys against a small model: random operations and clock jumps, the model's verdict on each, and invariants
+//! after each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use crate::vault::{
+    Change, KeyName, KeyOperation, Keyring, NewVersion, Patch, RecoveryPolicy, RsaKey, RsaSize, VaultError, VersionId,
+};
+
+#[derive(Clone, Debug)]
+enum Action {
+    Advance { hours: u32 },
+    Create { key: usize, operations: Vec<KeyOperation>, start_hours: Option<i64>, life_hours: Option<i64> },
+    Delete { key: usize },
+    Expire { key: usize, version: prop::sample::Index, hours: i64 },
+    Purge { key: usize },
+    Recover { key: usize },
+    Rotate { key: usize },
+    SetEnabled { key: usize, version: prop::sample::Index, enabled: bool },
+    Sweep,
+}
+
+/// What a key should be, in the plainest terms.
+#[derive(Clone, Debug, Default)]
+struct ModelKey {
+    versions: Vec<ModelVersion>,
+    purge_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct ModelVersion {
+    id: VersionId,
+    enabled: bool,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    operations: Vec<KeyOperation>,
+}
+
+struct World {
+    keyring: Keyring,
+    policy: RecoveryPolicy,
+    model: BTreeMap<usize, ModelKey>,
+    purged: BTreeSet<(usize, VersionId)>,
+    now: Timestamp,
+    next_id: u128,
+}
+
+impl World {
+    fn new(policy: RecoveryPolicy) -> Self {
+        Self {
+            keyring: Keyring::new(policy, []),
+            policy,
+            model: BTreeMap::new(),
+            purged: BTreeSet::new(),
+            now: "2026-01-01T00:00:00Z".parse().unwrap(),
+            next_id: 1,
+        }
+    }
+
+    fn step(&mut self, action: &Action) {
+        match action {
+            Action::Advance { hours } => self.now += SignedDuration::from_hours(i64::from(*hours)),
+            Action::Sweep => {
+                for change in self.keyring.due(self.now) {
+                    self.keyring.apply(change);
+                }
+                assert!(!self.keyring.has_due(self.now), "a sweep leaves nothing due");
+            }
+            Action::Create { key, operations, start_hours, life_hours } => {
+                self.create(*key, operations, *start_hours, *life_hours);
+            }
+            Action::Rotate { key } => self.rotate(*key),
+            Action::SetEnabled { key, version, enabled } => {
+                self.update(*key, *version, |version| version.enabled = *enabled);
+            }
+            Action::Expire { key, version, hours } => {
+                let end = self.now + SignedDuration::from_hours(*hours);
+                self.update(*key, *version, |version| version.end = Some(end));
+            }
+            Action::Delete { key } => {
+                let expected = self.live(*key).map(|_| ());
+                let done = self.keyring.delete(&name(*key), self.now);
+                assert_eq!(self.carry_out(done), expected);
+                if expected.is_ok() {
+                    self.model.get_mut(key).unwrap().purge_at = Some(self.policy.purge_at(self.now));
+                }
+            }
+            Action::Recover { key } => {
+                let expected = self.deleted(*key);
+                let done = self.keyring.recover(&name(*key), self.now);
+                assert_eq!(self.carry_out(done), expected);
+                if expected.is_ok() {
+                    self.model.get_mut(key).unwrap().purge_at = None;
+                }
+            }
+            Action::Purge { key } => {
+                let expected = match self.deleted(*key) {
+                    Ok(()) if self.policy.purge_protection() => Err(VaultError::PurgeProtected),
+                    other => other,
+                };
+                let done = self.keyring.purge(&name(*key), self.now);
+                assert_eq!(self.carry_out(done), expected);
+                if expected.is_ok() {
+                    self.model.get_mut(key).unwrap().purge_at = Some(self.now);
+                }
+            }
+        }
+        self.forget_purged();
+    }
+
+    fn create(&mut self, key: usize, operations: &[KeyOperation], start: Option<i64>, life: Option<i64>) {
+        let start = start.map(|hours| self.now + SignedDuration::from_hours(hours));
+        let end = life.map(|hours| start.unwrap_or(self.now) + SignedDuration::from_hours(hours));
+        let expected = if self.deleted(key).is_ok() {
+            Err(VaultError::NameHeldByDeletedKey { name: name(key) })
+        } else if start.zip(end).is_some_and(|(start, end)| end <= start) {
+            Err(VaultError::EmptyValidity)
+        } else {
+            Ok(())
+        };
+        let id = self.fresh_id();
+        let new = NewVersion {
+            material: MATERIAL.clone(),
+            operations: operations.to_vec(),
+            enabled: true,
+            not_before: start,
+            expires: end,
+            tags: None,
+        };
+        let done = self.keyring.create(&name(key), id, new, self.now);
+        assert_eq!(self.carry_out(done), expected);
+        if expected.is_ok() {
+            let version = ModelVersion { id, enabled: true, start, end, operations: operations.to_vec() };
+            self.model.entry(key).or_default().versions.push(version);
+        }
+    }
+
+    fn rotate(&mut self, key: usize) {
+        let latest = self.live(key).map(|key| key.versions.last().unwrap().clone());
+        let id = self.fresh_id();
+        let done = self.keyring.rotate(&name(key), id, MATERIAL.clone(), self.now);
+        assert_eq!(self.carry_out(done), latest.clone().map(|_| ()));
+        if let Ok(latest) = latest {
+            let version = ModelVersion { id, enabled: true, start: None, end: None, ..latest };
+            self.model.get_mut(&key).unwrap().versions.push(version);
+        }
+    }
+
+    fn update(&mut self, key: usize, version: prop::sample::Index, change: impl FnOnce(&mut ModelVersion)) {
+        let Ok(found) = self.live(key) else {
+            let done = self.keyring.update(&name(key), None, Patch::default(), self.now).map(|(change, _)| change);
+            assert_eq!(self.carry_out(done), Err(not_found(key, None)));
+            return;
+        };
+        let index = version.index(found.versions.len());
+        let mut version = found.versions[index].clone();
+        change(&mut version);
+        let patch = Patch {
+            enabled: Some(version.enabled),
+            not_before: version.start,
+            expires: version.end,
+            ..Patch::default()
+        };
+        let expected = match version.start.zip(version.end) {
+            Some((start, end)) if end <= start => Err(VaultError::EmptyValidity),
+            _ => Ok(()),
+        };
+        let done = self.keyring.update(&name(key), Some(version.id), patch, self.now).map(|(change, _)| change);
+        assert_eq!(self.carry_out(done), expected);
+        if expected.is_ok() {
+            self.model.get_mut(&key).unwrap().versions[index] = version;
+        }
+    }
+
+    fn carry_out(&mut self, done: Result<Change, VaultError>) -> Result<(), VaultError> {
+        done.map(|change| self.keyring.apply(change))
+    }
+
+    fn live(&self, key: usize) -> Result<&ModelKey, VaultError> {
+        self.model.get(&key).filter(|key| key.purge_at.is_none()).ok_or_else(|| not_found(key, None))
+    }
+
+    fn deleted(&self, key: usize) -> Result<(), VaultError> {
+        let is_deleted = self.model.get(&key).is_some_and(|key| key.purge_at.is_some());
+        if is_deleted { Ok(()) } else { Err(VaultError::DeletedKeyNotFound { name: name(key) }) }
+    }
+
+    fn forget_purged(&mut self) {
+        let now = self.now;
+        let due = |key: &ModelKey| key.purge_at.is_some_and(|at| now >= at);
+        let gone: Vec<usize> = self.model.iter().filter(|(_, key)| due(key)).map(|(index, _)| *index).collect();
+        for index in gone {
+            let key = self.model.remove(&index).unwrap();
+            self.purged.extend(key.versions.iter().map(|version| (index, version.id)));
+        }
+    }
+
+    fn fresh_id(&mut self) -> VersionId {
+        self.next_id += 1;
+        format!("{:032x}", self.next_id).parse().unwrap()
+    }
+
+    fn invariant_each_operation_is_allowed_exactly_when_the_rules_say_so(&self) {
+        for (index, key) in &self.model {
+            for version in &key.versions {
+                for operation in KeyOperation::RSA_DEFAULT {
+                    let id = Some(version.id);
+                    let found = self.keyring.usable(operation, &name(*index), id, self.now).map(|(_, found)| found.id);
+                    let expected = if key.purge_at.is_some() {
+                        Err(not_found(*index, id))
+                    } else {
+                        self.verdict(version, operation).map(|()| version.id)
+                    };
+                    assert_eq!(found, expected, "{operation:?} with {version:?} of {index} at {}", self.now);
+                }
+            }
+        }
+    }
+
+    fn verdict(&self, version: &ModelVersion, operation: KeyOperation) -> Result<(), VaultError> {
+        let protects = matches!(operation, KeyOperation::Encrypt | KeyOperation::WrapKey | KeyOperation::Sign);
+        let text = operation.as_str();
+        if !version.enabled {
+            Err(VaultError::KeyDisabled { operation: text })
+        } else if protects && version.start.is_some_and(|start| self.now < start) {
+            Err(VaultError::KeyNotYetValid { operation: text })
+        } else if protects && version.end.is_some_and(|end| self.now >= end) {
+            Err(VaultError::KeyExpired { operation: text })
+        } else if version.operations.contains(&operation) {
+            Ok(())
+        } else {
+            Err(VaultError::OperationNotPermitted { operation })
+        }
+    }
+
+    fn invariant_a_purged_version_never_answers(&self) {
+        for (key, id) in &self.purged {
+            assert_eq!(self.keyring.find(&name(*key), Some(*id)).err(), Some(not_found(*key, Some(*id))));
+        }
+    }
+
+    fn invariant_lists_show_what_is_there(&self) {
+        let names = |deleted: bool| -> Vec<String> {
+            let of_kind = self.model.iter().filter(|(_, key)| key.purge_at.is_some() == deleted);
+            of_kind.map(|(index, _)| name(*index).to_string()).collect()
+        };
+        let live: Vec<_> = self.keyring.list(None).map(|key| key.name().to_string()).collect();
+        assert_eq!(live, names(false));
+        let deleted: Vec<_> =
+            self.keyring.list_deleted(None, self.now).map(|(key, _)| key.name().to_string()).collect();
+        assert_eq!(deleted, names(true));
+    }
+
+    fn invariant_no_version_is_lost_or_moved(&self) {
+        for (index, key) in &self.model {
+            let expected: Vec<_> = key.versions.iter().map(|version| version.id).collect();
+            let found = match self.keyring.find(&name(*index), None) {
+                Ok((found, _)) => found,
+                Err(_) => self.keyring.find_deleted(&name(*index), self.now).unwrap().0,
+            };
+            let ids: Vec<_> = found.versions().map(|version| version.id).collect();
+            assert_eq!(ids, expected);
+            assert_eq!(found.latest().id, *expected.last().unwrap());
+        }
+    }
+
+    fn invariant_a_deleted_key_is_purged_when_its_time_comes(&self) {
+        for (index, key) in &self.model {
+            if let Some(purge_at) = key.purge_at {
+                let (_, deletion) = self.keyring.find_deleted(&name(*index), self.now).unwrap();
+                assert_eq!(deletion.purge_at, purge_at);
+                assert!(self.keyring.find_deleted(&name(*index), purge_at).is_err());
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn keys_live_as_the_model_says(
+        retention_days in 7_u8..=90,
+        purge_protection: bool,
+        actions in prop::collection::vec(action(), 1..60),
+    ) {
+        let mut world = World::new(RecoveryPolicy::new(retention_days, purge_protection).unwrap());
+        for action in &actions {
+            world.step(action);
+            world.invariant_each_operation_is_allowed_exactly_when_the_rules_say_so();
+            world.invariant_a_purged_version_never_answers();
+            world.invariant_lists_show_what_is_there();
+            world.invariant_no_version_is_lost_or_moved();
+            world.invariant_a_deleted_key_is_purged_when_its_time_comes();
+        }
+    }
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let key = || 0_usize..3;
+    let version = any::<prop::sample::Index>;
+    let operations = prop::sample::subsequence(KeyOperation::RSA_DEFAULT.to_vec(), 0..=6);
+    let hours = || prop::option::of(-48_i64..2_000);
+    prop_oneof![
+        3 => prop_oneof![1_u32..48, 100_u32..2_500].prop_map(|hours| Action::Advance { hours }),
+        4 => (key(), operations, hours(), hours()).prop_map(|(key, operations, start_hours, life_hours)| {
+            Action::Create { key, operations, start_hours, life_hours }
+        }),
+        2 => key().prop_map(|key| Action::Delete { key }),
+        2 => (key(), version(), -48_i64..2_000).prop_map(|(key, version, hours)| Action::Expire { key, version, hours }),
+        1 => key().prop_map(|key| Action::Purge { key }),
+        2 => key().prop_map(|key| Action::Recover { key }),
+        2 => key().prop_map(|key| Action::Rotate { key }),
+        2 => (key(), version(), any::<bool>()).prop_map(|(key, version, enabled)| Action::SetEnabled { key, version, enabled }),
+        1 => Just(Action::Sweep),
+    ]
+}
+
+fn name(key: usize) -> KeyName {
+    format!("key-{key}").parse().unwrap()
+}
+
+fn not_found(key: usize, version: Option<VersionId>) -> VaultError {
+    VaultError::KeyNotFound { name: name(key), version: version.map(|id| id.to_string()) }
+}
+
+/// The model is not about the material: one key does for all versions.
+static MATERIAL: LazyLock<Arc<RsaKey>> = LazyLock::new(|| Arc::new(RsaKey::generate(RsaSize::Rsa2048).unwrap()));
