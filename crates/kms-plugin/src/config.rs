@@ -145,3 +145,19 @@ pub enum Proxy {
     /// This one for every host, as in `http://127.0.0.1:3128`.
     Url(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clouds_have_azures_names_and_suffixes() {
+        let suffix = |name| Cloud::by_name(name).map(Cloud::vault_dns_suffix);
+        assert_eq!(suffix(""), Some("vault.azure.net"));
+        assert_eq!(suffix("AzurePublicCloud"), Some("vault.azure.net"));
+        assert_eq!(suffix("AZURECHINACLOUD"), Some("vault.azure.cn"));
+        assert_eq!(suffix("azureusgovernmentcloud"), Some("vault.usgovcloudapi.net"));
+        assert_eq!(suffix("AzureGermanCloud"), Some("vault.microsoftazure.de"));
+        assert_eq!(suffix("AzureMoonCloud"), None);
+    }
+}

@@ -50,10 +50,12 @@ impl Plugin {
             status_freshness: config.status_freshness,
             _stop: stop.clone().drop_guard(),
         });
-        let watched = Watch { clock: config.clock, plugin: Arc::downgrade(&inner), interval: config.poll_interval };
+        let watch = Watch { clock: config.clock, plugin: Arc::downgrade(&inner), interval: config.poll_interval };
         tokio::spawn(async move {
-            let follow = config.key_version.is_none();
-            stop.run_until_cancelled(watched.run(follow)).await;
+            stop.run_until_cancelled(watch.list()).await;
+            if config.key_version.is_none() {
+                stop.run_until_cancelled(watch.follow()).await;
+            }
         });
         Ok(Self { inner })
     }
@@ -159,31 +161,32 @@ struct Watch {
 }
 
 impl Watch {
-    /// Lists the versions once for old ciphertexts; with `follow`, goes on looking for a newer version.
-    async fn run(self, follow: bool) {
+    /// Lists the versions once, for old ciphertexts; those that come later are asked for when they are met.
+    async fn list(&self) {
+        let Some(plugin) = self.plugin.upgrade() else { return };
+        if let Err(error) = plugin.list_versions(Budget::of(LOOK_LIMIT)).await {
+            info!(class = ?error.class(), "cannot list the key's versions; those that were seen are known");
+        }
+    }
+
+    /// Looks for a newer version, again and again.
+    async fn follow(&self) {
         let mut said = None;
         loop {
             // Counted from here, so that an advance of the clock during a look is not lost.
             let next = self.clock.now().checked_add(self.interval).unwrap_or(Timestamp::MAX);
             // Not held while waiting: the task must not keep the plugin alive.
             let Some(plugin) = self.plugin.upgrade() else { return };
-            let failure = if follow { plugin.follow(Budget::of(POLL_LIMIT)).await.err() } else { None };
-            let text = failure.map(|error| error.to_string());
-            if let Some(text) = text.as_ref().filter(|_| said != text) {
+            let failure = plugin.follow(Budget::of(LOOK_LIMIT)).await.err().map(|error| error.to_string());
+            drop(plugin);
+            if let Some(text) = failure.as_ref().filter(|_| said != failure) {
                 warn!("looking for a newer key version: {text}");
             }
-            said = text;
-            if let Err(error) = plugin.list_versions(Budget::of(POLL_LIMIT)).await {
-                info!(class = ?error.class(), "cannot list the key's versions; those that were seen are known");
-            }
-            drop(plugin);
-            if !follow {
-                return;
-            }
+            said = failure;
             self.clock.wait_until(next).await;
         }
     }
 }
 
 /// How long one look may take, in real time.
-const POLL_LIMIT: Duration = Duration::from_secs(10);
+const LOOK_LIMIT: Duration = Duration::from_secs(10);

@@ -7,6 +7,8 @@ mod failures;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod parity;
 #[cfg(test)]
 mod peer;

@@ -1,6 +1,6 @@
 //! A scripted vault and token endpoint under Azure's names: a forward proxy whose every tunnel ends here, TLS with a
-//! certificate of a throw-away CA, real RSA. It answers in shapes recorded from Azure and knows no rules of its own:
-//! each test says what it should answer.
+//! certificate of a throw-away CA, real RSA; and a machine's identity endpoint for requests in absolute form. It answers
+//! in shapes recorded from Azure and knows no rules of its own: each test says what it should answer.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -59,7 +59,8 @@ impl Peer {
                     let (acceptor, ca_pem) = tls();
                     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                     ready.send((listener.local_addr().unwrap(), ca_pem)).unwrap();
-                    axum::serve(Tunnels::open(listener, acceptor), routes(script)).await.unwrap();
+                    let tunnels = Tunnels::open(listener, acceptor, Arc::clone(&script));
+                    axum::serve(tunnels, routes(script)).await.unwrap();
                 });
             }
         });
@@ -173,6 +174,28 @@ async fn token(State(script): State<Arc<Script>>, body: String) -> Response {
 
 /// What every access token starts with.
 pub(crate) const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.scripted-access-token.";
+
+/// What the identity endpoint of a machine answers to a whole request: `client_id=known` is its one user-assigned
+/// identity.
+fn identity(script: &Script, head: &str) -> String {
+    let target = head.strip_prefix("GET http://169.254.169.254/metadata/identity/oauth2/token?");
+    let query = target.and_then(|rest| rest.split(' ').next()).unwrap_or_else(|| panic!("{head}"));
+    assert!(head.to_ascii_lowercase().contains("metadata: true\r\n"), "{head}");
+    assert!(query.contains("resource=https%3A%2F%2Fvault.azure.net"), "{query}");
+    let number = script.state().count("token");
+    let (status, body) = if query.contains("client_id=") && !query.contains("client_id=known") {
+        ("400 Bad Request", json!({ "error": "invalid_request", "error_description": "Identity not found" }))
+    } else {
+        let expires = "4102444800";
+        let body = json!({
+            "access_token": format!("{TOKEN}{number}"), "expires_in": "86400", "expires_on": expires,
+            "token_type": "Bearer", "resource": "https://vault.azure.net",
+        });
+        ("200 OK", body)
+    };
+    let body = body.to_string();
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
 
 /// What comes before any answer of the vault: the challenge, then the script.
 fn precondition(script: &Script, operation: &'static str, headers: &HeaderMap) -> Result<Option<Fault>, Box<Response>> {
@@ -348,18 +371,20 @@ struct Tunnels {
 }
 
 impl Tunnels {
-    fn open(listener: TcpListener, acceptor: TlsAcceptor) -> Self {
+    fn open(listener: TcpListener, acceptor: TlsAcceptor, script: Arc<Script>) -> Self {
         let address = listener.local_addr().unwrap();
         let (sender, opened) = mpsc::channel(16);
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let (acceptor, sender) = (acceptor.clone(), sender.clone());
+                let (acceptor, sender, script) = (acceptor.clone(), sender.clone(), Arc::clone(&script));
                 tokio::spawn(async move {
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {
                         head.push(client.read_u8().await?);
                     }
-                    assert!(head.starts_with(b"CONNECT "), "{}", String::from_utf8_lossy(&head));
+                    if !head.starts_with(b"CONNECT ") {
+                        return client.write_all(identity(&script, &String::from_utf8_lossy(&head)).as_bytes()).await;
+                    }
                     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
                     let _ = sender.send(acceptor.accept(client).await?).await;
                     io::Result::Ok(())
