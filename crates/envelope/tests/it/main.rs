@@ -12,6 +12,8 @@ mod edge_cases;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod plugin;

@@ -139,10 +139,15 @@ proptest! {
 
     #[test]
     fn any_flipped_bit_fails(mut kms in provider(), plain in any::<Vec<u8>>(), bit: prop::sample::Index) {
-        let mut stored = seal(&mut kms, "/registry/secrets/a/b", &plain);
+        let stored = seal(&mut kms, "/registry/secrets/a/b", &plain);
+        let mut flipped = stored.clone();
         let bit = bit.index(stored.len() * 8);
-        stored[bit / 8] ^= 1 << (bit % 8);
-        prop_assert_eq!(open_cached(&kms, "/registry/secrets/a/b", &stored), None);
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if open_cached(&kms, "/registry/secrets/a/b", &flipped).is_some() {
+            // One bit says nothing: the wire type in front of an annotation's empty value. What is read is the same.
+            let record = |stored: &[u8]| EncryptedObject::decode(stored.strip_prefix(PREFIX).unwrap());
+            prop_assert_eq!(record(&flipped), record(&stored));
+        }
     }
 
     #[test]

@@ -43,8 +43,12 @@ fn nothing_renders_its_secret() {
     assert_hidden(&opener);
     assert_hidden(&opener.open("/a").unwrap());
 
-    let material = KeyMaterial::new(vec![SECRET; 31]);
-    assert_hidden(&material);
+    assert_hidden(&KeyMaterial::new(vec![SECRET; 31]));
+    // A record of type 0: the DEK source is the key itself.
+    let of_a_key = EncryptedObject::decode(b"\x0a\x01\x00\x12\x011\x1a\x04EDEK").unwrap();
+    let Read::AskDecrypt(pending) = kms.read(of_a_key, &SystemRandom).unwrap() else { panic!("not cached") };
+    assert_hidden(&kms.decrypt_answered(pending, Ok(KeyMaterial::new(vec![SECRET; 32])), now()).unwrap());
+    assert_hidden(&kms);
     let pending = Kms::new(ProviderName::new(PROVIDER).unwrap()).read(object, &SystemRandom);
     assert_eq!(pending.unwrap_err(), OpenError::NoSeed);
     assert_hidden(&storage::decode_any(&plain).unwrap());

@@ -2,10 +2,9 @@
 //!
 //! Shape, limits and texts: `EncryptedObject` of kube-apiserver's `kmsv2/v2/api.proto` and `ValidateEncryptedObject`.
 
-use std::collections::BTreeMap;
-
-use prost::Message as _;
 use thiserror::Error;
+
+use super::wire;
 
 use crate::annotations::{Annotations, AnnotationsError};
 use crate::dek_source::{EncryptedDekSource, EncryptedDekSourceError, SourceType};
@@ -25,24 +24,24 @@ pub struct EncryptedObject {
 impl EncryptedObject {
     /// Reads what stands behind a provider's prefix.
     ///
-    /// Fields may come in any order and more than once (the last one counts); unknown fields are skipped.
+    /// Fields may come in any order and more than once (the last one counts); unknown fields are skipped, and so is a
+    /// known number with another wire type.
     ///
     /// # Errors
     ///
     /// [`DecodeError`] if `body` is no protobuf, or outside a limit.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let wire = wire::EncryptedObject::decode(body).map_err(|_| DecodeError::Malformed)?;
+        let wire = wire::decode(body)?;
         // The order of these checks is upstream's: it decides which text a reader sees.
         let source_type = SourceType::from_number(wire.encrypted_dek_source_type)
             .ok_or(LimitError::SourceType { number: wire.encrypted_dek_source_type })?;
         if wire.encrypted_data.is_empty() {
             return Err(LimitError::EncryptedDataEmpty.into());
         }
-        let annotations: BTreeMap<_, _> = wire.annotations.into_iter().map(|entry| (entry.key, entry.value)).collect();
         Ok(Self {
             encrypted_dek_source: EncryptedDekSource::new(wire.encrypted_dek_source).map_err(LimitError::DekSource)?,
             key_id: KeyId::new(wire.key_id).map_err(LimitError::KeyId)?,
-            annotations: Annotations::new(annotations).map_err(LimitError::Annotations)?,
+            annotations: Annotations::new(wire.annotations).map_err(LimitError::Annotations)?,
             encrypted_data: wire.encrypted_data,
             source_type,
         })
@@ -87,22 +86,18 @@ pub(crate) fn encode(
     annotations: &Annotations,
     source_type: SourceType,
 ) -> Vec<u8> {
-    wire::EncryptedObject {
-        encrypted_data: encrypted_data.to_vec(),
-        key_id: key_id.as_str().to_owned(),
-        encrypted_dek_source: encrypted_dek_source.as_bytes().to_vec(),
-        annotations: annotations
-            .iter()
-            .map(|(key, value)| wire::Annotation { key: key.to_owned(), value: value.to_vec() })
-            .collect(),
-        encrypted_dek_source_type: i32::from(source_type.number()),
-    }
-    .encode_to_vec()
+    wire::encode(
+        encrypted_data,
+        key_id.as_str(),
+        encrypted_dek_source.as_bytes(),
+        annotations.iter(),
+        source_type.number(),
+    )
 }
 
 /// The type that a record names, even if the record is outside its limits.
 pub(crate) fn source_type_of(body: &[u8]) -> Option<SourceType> {
-    SourceType::from_number(wire::EncryptedObject::decode(body).ok()?.encrypted_dek_source_type)
+    SourceType::from_number(wire::decode(body).ok()?.encrypted_dek_source_type)
 }
 
 /// A stored record cannot be read. `Display` is upstream's whole text, cause included, so there is no `source()`.
@@ -115,6 +110,12 @@ pub enum DecodeError {
     /// It is no protobuf of this shape.
     #[error("proto: cannot parse invalid wire-format data")]
     Malformed,
+    /// A text in it is not UTF-8.
+    #[error("proto: field {field} contains invalid UTF-8")]
+    NotText {
+        /// The field, as protobuf names it.
+        field: &'static str,
+    },
 }
 
 impl From<LimitError> for DecodeError {
@@ -147,90 +148,91 @@ pub enum LimitError {
     },
 }
 
-mod wire {
-    /// proto3, package `v2`: empty scalars are left out, and so is type 0.
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct EncryptedObject {
-        #[prost(bytes = "vec", tag = "1")]
-        pub(super) encrypted_data: Vec<u8>,
-        #[prost(string, tag = "2")]
-        pub(super) key_id: String,
-        #[prost(bytes = "vec", tag = "3")]
-        pub(super) encrypted_dek_source: Vec<u8>,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) annotations: Vec<Annotation>,
-        #[prost(int32, tag = "5")]
-        pub(super) encrypted_dek_source_type: i32,
-    }
-
-    /// An entry of the map: Go writes its key and value even when they are empty, which prost's own maps do not.
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Annotation {
-        #[prost(string, required, tag = "1")]
-        pub(super) key: String,
-        #[prost(bytes = "vec", required, tag = "2")]
-        pub(super) value: Vec<u8>,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decode(wire: &wire::EncryptedObject) -> Result<EncryptedObject, String> {
-        EncryptedObject::decode(&wire.encode_to_vec()).map_err(|error| error.to_string())
+    const DATA: &[u8] = b"\x0a\x01\x00";
+    const KEY_ID: &[u8] = b"\x12\x011";
+    const SOURCE: &[u8] = b"\x1a\x04EDEK";
+    const ANNOTATION: &[u8] = b"\x22\x08\x0a\x04a.io\x12\x00";
+    const SEED: &[u8] = b"\x28\x01";
+
+    fn decode(fields: &[&[u8]]) -> Result<EncryptedObject, String> {
+        EncryptedObject::decode(&fields.concat()).map_err(|error| error.to_string())
     }
 
-    fn valid() -> wire::EncryptedObject {
-        wire::EncryptedObject {
-            encrypted_data: vec![0],
-            key_id: "1".into(),
-            encrypted_dek_source: b"EDEK".to_vec(),
-            annotations: vec![wire::Annotation { key: "a.io".into(), value: vec![] }],
-            encrypted_dek_source_type: 1,
-        }
+    fn valid() -> EncryptedObject {
+        decode(&[DATA, KEY_ID, SOURCE, ANNOTATION, SEED]).unwrap()
     }
 
     #[test]
     fn limits_are_told_in_upstreams_words() {
-        let with = |change: fn(&mut wire::EncryptedObject)| {
-            let mut object = valid();
-            change(&mut object);
-            decode(&object).unwrap_err()
-        };
-        assert_eq!(with(|o| o.encrypted_dek_source_type = 7), "unknown encryptedDEKSourceType: 7");
-        assert_eq!(with(|o| o.encrypted_dek_source_type = -1), "unknown encryptedDEKSourceType: -1");
-        assert_eq!(with(|o| o.key_id.clear()), "failed to validate key id: keyID is empty");
-        assert_eq!(with(|o| o.encrypted_data.clear()), "encrypted data is empty");
+        let told = |fields: &[&[u8]]| decode(fields).unwrap_err();
+        let long_source = [b"\x1a\x81\x08".as_slice(), &[0; 1025]].concat();
+        let minus_one = b"\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+        assert_eq!(told(&[DATA, KEY_ID, SOURCE, b"\x28\x07"]), "unknown encryptedDEKSourceType: 7");
+        assert_eq!(told(&[DATA, KEY_ID, SOURCE, minus_one]), "unknown encryptedDEKSourceType: -1");
+        assert_eq!(told(&[DATA, SOURCE, SEED]), "failed to validate key id: keyID is empty");
+        assert_eq!(told(&[KEY_ID, SOURCE, SEED]), "encrypted data is empty");
+        assert_eq!(told(&[]), "encrypted data is empty");
         assert_eq!(
-            with(|o| o.encrypted_dek_source.clear()),
+            told(&[DATA, KEY_ID, SEED]),
             "failed to validate encrypted DEK source: encrypted DEK source is empty"
         );
         assert_eq!(
-            with(|o| o.encrypted_dek_source = vec![0; 1025]),
+            told(&[DATA, KEY_ID, &long_source, SEED]),
             "failed to validate encrypted DEK source: encrypted DEK source is 1025 bytes, which exceeds the max size of 1024"
         );
         assert_eq!(
-            with(|o| o.annotations.push(wire::Annotation { key: "x".into(), value: vec![] })),
+            told(&[DATA, KEY_ID, SOURCE, b"\x22\x03\x0a\x01x"]),
             "failed to validate annotations: annotations: Invalid value: \"x\": should be a domain with at least two segments \
              separated by dots"
         );
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_told() {
+        let told = |fields: &[&[u8]]| decode(fields).unwrap_err();
+        for malformed in
+            [b"\x0a\x05ab".as_slice(), b"\x0a", b"\x00\x00", b"\x2a\xff", b"\x4c", b"\x4b\x54", b"\xff\xff\xff\xff\xff"]
+        {
+            assert_eq!(told(&[DATA, malformed]), "proto: cannot parse invalid wire-format data", "{malformed:02x?}");
+        }
+        assert_eq!(told(&[b"\x12\x01\xff"]), "proto: field v2.EncryptedObject.keyID contains invalid UTF-8");
         assert_eq!(
-            EncryptedObject::decode(b"\x0a\x05ab").unwrap_err().to_string(),
-            "proto: cannot parse invalid wire-format data"
+            told(&[b"\x22\x03\x0a\x01\xff"]),
+            "proto: field v2.EncryptedObject.AnnotationsEntry.key contains invalid UTF-8"
         );
     }
 
     #[test]
     fn any_order_repeats_and_unknown_fields_are_read() {
-        // keyID "0", type 1, unknown field 9, the rest, then keyID "1": the last one counts.
-        let bytes = b"\x12\x010\x28\x01\x4a\x01z\x1a\x04EDEK\x22\x06\x0a\x04a.io\x0a\x01\x00\x12\x011";
-        assert_eq!(EncryptedObject::decode(bytes).unwrap(), decode(&valid()).unwrap());
+        let unknown: [&[u8]; 4] = [b"\x4a\x01z", b"\x48\x01", b"\x4d1234", b"\x4b\x08\x01\x4c"];
+        let fields =
+            [&[b"\x12\x010".as_slice(), SEED, SOURCE], unknown.as_slice(), &[ANNOTATION, DATA, KEY_ID]].concat();
+        assert_eq!(decode(&fields).unwrap(), valid(), "the last key id counts");
+    }
+
+    /// As Go's protobuf has it: what has another wire type is not the field.
+    #[test]
+    fn a_known_number_with_another_type_is_an_unknown_field() {
+        assert_eq!(decode(&[b"\x08\x01", KEY_ID, SOURCE, SEED]).unwrap_err(), "encrypted data is empty");
+        assert_eq!(decode(&[DATA, KEY_ID, SOURCE, ANNOTATION, SEED, b"\x2a\x01\x07"]).unwrap(), valid());
     }
 
     #[test]
-    fn an_empty_annotation_is_written_with_key_and_value() {
-        let encoded = decode(&valid()).unwrap().encode();
-        assert!(encoded.windows(10).any(|bytes| bytes == b"\x22\x08\x0a\x04a.io\x12\x00"), "{encoded:02x?}");
+    fn an_annotation_may_lack_what_is_empty_and_is_written_whole() {
+        let without_value = b"\x22\x06\x0a\x04a.io";
+        let object = decode(&[DATA, KEY_ID, SOURCE, without_value, SEED]).unwrap();
+        assert_eq!(object, valid());
+        assert_eq!(object.encode(), [DATA, KEY_ID, SOURCE, ANNOTATION, SEED].concat());
+    }
+
+    #[test]
+    fn type_0_is_not_written() {
+        let object = decode(&[DATA, KEY_ID, SOURCE]).unwrap();
+        assert_eq!(object.source_type(), SourceType::AesGcmKey);
+        assert_eq!(object.encode(), [DATA, KEY_ID, SOURCE].concat());
     }
 }
