@@ -20,6 +20,7 @@ use kms_api::v2::{DecryptRequest, EncryptRequest, StatusRequest};
 use kms_api::{Endpoint, EndpointError};
 use tonic::transport::Channel;
 use tonic::{Code, ConnectError, Request, Response, Status};
+use tracing::Instrument as _;
 
 use super::metrics::Metrics;
 
@@ -50,7 +51,7 @@ impl KmsClient {
 
     pub(super) async fn status(&self) -> Result<StatusAnswer, RpcError> {
         let answer = self
-            .call("/v2.KeyManagementService/Status", |mut client, limit| async move {
+            .call("/v2.KeyManagementService/Status", "", |mut client, limit| async move {
                 client.status(limited(StatusRequest {}, limit)).await
             })
             .await?;
@@ -58,9 +59,8 @@ impl KmsClient {
     }
 
     pub(super) async fn encrypt(&self, uid: &str, plaintext: &[u8]) -> Result<EncryptAnswer, RpcError> {
-        tracing::debug!(uid, provider = %self.provider, "encrypting a new seed");
         let answer = self
-            .call("/v2.KeyManagementService/Encrypt", |mut client, limit| {
+            .call("/v2.KeyManagementService/Encrypt", uid, |mut client, limit| {
                 let request = EncryptRequest { plaintext: plaintext.to_vec(), uid: uid.to_owned() };
                 async move { client.encrypt(limited(request, limit)).await }
             })
@@ -70,7 +70,7 @@ impl KmsClient {
 
     pub(super) async fn decrypt(&self, uid: &str, object: &EncryptedObject) -> Result<KeyMaterial, RpcError> {
         let answer = self
-            .call("/v2.KeyManagementService/Decrypt", |mut client, limit| {
+            .call("/v2.KeyManagementService/Decrypt", uid, |mut client, limit| {
                 let annotations = object.annotations().iter();
                 let request = DecryptRequest {
                     ciphertext: object.encrypted_dek_source().as_bytes().to_vec(),
@@ -84,13 +84,15 @@ impl KmsClient {
         Ok(KeyMaterial::new(answer.plaintext))
     }
 
-    async fn call<T, F>(&self, method: &str, send: impl Fn(Client, Duration) -> F) -> Result<T, RpcError>
+    /// `uid` ties the call to the plugin's log and the vault's; Status has none.
+    async fn call<T, F>(&self, method: &str, uid: &str, send: impl Fn(Client, Duration) -> F) -> Result<T, RpcError>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let started = Instant::now();
+        let span = tracing::debug_span!("kms", provider = %self.provider, method, uid);
         let answer = match &self.target {
-            Ok(target) => target.call(self.timeout, send).await,
+            Ok(target) => target.call(self.timeout, send).instrument(span).await,
             Err(error) => Err(RpcError { code: RpcCode::Internal, message: error.to_string() }),
         };
         let code = answer.as_ref().err().map_or(RpcCode::Ok, |error| error.code);

@@ -16,4 +16,4 @@ mod transform;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use transform::{Encryption, HealthError, Opened, TransformError};
+pub(crate) use transform::{Encryption, TransformError};

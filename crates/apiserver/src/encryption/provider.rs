@@ -92,7 +92,7 @@ impl KmsDriver {
             Read::Ready(opener) => opener,
             Read::AskDecrypt(pending) => {
                 self.metrics.cache_missed();
-                tracing::debug!(uid = pending.uid(), key, "decrypting a seed");
+                tracing::debug!(uid = pending.uid(), key, "a seed is not cached: asking the plugin");
                 let answer = self.client.decrypt(pending.uid(), pending.object()).await;
                 let mut state = self.state();
                 let opener = state.decrypt_answered(pending, answer, self.clock.now())?;

@@ -15,7 +15,8 @@ pub(super) fn parse(text: &str) -> Option<SignedDuration> {
     if !text.chars().all(is_gos) {
         return None;
     }
-    SpanParser::new().parse_duration(text).ok()
+    // Go counts nanoseconds in 64 bits: 292 years.
+    SpanParser::new().parse_duration(text).ok().filter(|length| i64::try_from(length.as_nanos()).is_ok())
 }
 
 #[cfg(test)]
@@ -34,10 +35,11 @@ mod tests {
             ("-1s", -1000),
             ("1h", 3_600_000),
             ("2000us", 2),
+            ("2562047h", 2_562_047 * 3_600_000),
         ] {
             assert_eq!(parse(text), Some(SignedDuration::from_millis(millis)), "{text}");
         }
-        for text in ["", "3", "s", "3 s", "3sec", "1d", "3s ago", "three", "1e3s", "PT3S"] {
+        for text in ["", "3", "s", "3 s", "3sec", "1d", "3s ago", "three", "1e3s", "PT3S", "2562048h"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }
