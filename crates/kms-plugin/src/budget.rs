@@ -30,6 +30,11 @@ impl Budget {
         Self::of(given.map_or(LONGEST, |given| given.saturating_sub((given / 10).min(MARGIN))))
     }
 
+    /// Half of the time that is left, for what is not the call itself.
+    pub(crate) fn half(self) -> Self {
+        Self::of(self.until.saturating_duration_since(Instant::now()) / 2)
+    }
+
     pub(crate) fn until(self) -> Instant {
         self.until
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::SignedDuration;
 use kms_api::v2::DecryptRequest;
 use tokio::time::timeout_at;
 use tracing::{info, warn};
@@ -15,6 +16,7 @@ use crate::key::{KeyId, KeyVersion};
 use crate::known_versions::KnownVersion;
 use crate::plugin::Inner;
 use crate::secret::Plaintext;
+use crate::vault_client::Encrypted;
 use crate::vault_error::{FailureClass, VaultClientError};
 
 /// An encrypted seed, as Kubernetes stores it.
@@ -39,22 +41,12 @@ impl Inner {
         if bytes == 0 || bytes > MAX_PLAINTEXT_BYTES {
             return Err(OperationError::PlaintextLength { bytes });
         }
-        let current = self.current();
-        let begun = self.begin();
-        match self.client.encrypt(current.as_ref(), plaintext.expose(), uid, budget).await {
-            Ok(encrypted) => {
-                self.health.succeeded(begun, Operation::Encrypt, &encrypted.version);
-                if current.is_none() {
-                    self.adopt_first(&encrypted.version);
-                }
-                Ok(Sealed {
-                    annotations: annotations(&encrypted.receipt),
-                    ciphertext: encrypted.ciphertext.into_bytes(),
-                    key_id: self.client.key().key_id(&encrypted.version),
-                })
-            }
-            Err(error) => Err(self.failed(begun, Operation::Encrypt, current.as_ref(), error)),
-        }
+        let encrypted = self.encrypt_with_current(plaintext.expose(), uid, budget).await?;
+        Ok(Sealed {
+            annotations: annotations(&encrypted.receipt),
+            ciphertext: encrypted.ciphertext.into_bytes(),
+            key_id: self.client.key().key_id(&encrypted.version),
+        })
     }
 
     /// Azure's checks in Azure's order, then the vault.
@@ -73,6 +65,8 @@ impl Inner {
 
     /// The current key id, if the key works: from recent results, or else by asking the vault.
     pub(crate) async fn status(&self, budget: Budget) -> Result<KeyId, OperationError> {
+        // A look that fails has said so in the log; whether the current version works is another question.
+        let _ = self.follow_if_due(budget.half()).await;
         let arrived = self.begin();
         if let Some(current) = self.current()
             && self.health.is_fresh(&current, self.clock.now(), self.status_freshness)
@@ -94,18 +88,33 @@ impl Inner {
         outcome
     }
 
-    /// Looks for a newer version by encrypting with none: the answer names the version that was used, which takes no
-    /// other permission than `encrypt`, and the new version has then proved itself before any Status announces it.
-    pub(crate) async fn follow(&self, budget: Budget) -> Result<(), OperationError> {
+    /// Looks for a newer version of a key that is followed, unless that was done within the interval. Both the task
+    /// beside the service and Status do it, so that the first Status after the interval tells the new version.
+    ///
+    /// It encrypts without a version, and the answer names the one that was used: that takes no other permission than
+    /// `encrypt`, and the new version has then proved itself before any Status announces it.
+    pub(crate) async fn follow_if_due(&self, budget: Budget) -> Result<(), OperationError> {
+        let Some(interval) = self.follow_interval else { return Ok(()) };
+        let Ok(mut looked) = timeout_at(budget.until(), self.looked.lock()).await else { return Ok(()) };
+        let now = self.clock.now();
+        let limit = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
+        if looked.is_some_and(|at| now.duration_since(at) < limit) {
+            return Ok(());
+        }
+        *looked = Some(now);
         let begun = self.begin();
-        let encrypted = self
-            .client
-            .encrypt(None, HEALTHCHECK, "", budget)
-            .await
-            .map_err(|error| self.failed(begun, Operation::Encrypt, None, error))?;
-        self.health.succeeded(begun, Operation::Encrypt, &encrypted.version);
-        self.adopt(&encrypted.version);
-        Ok(())
+        match self.client.encrypt(None, HEALTHCHECK, "", budget).await {
+            Ok(encrypted) => {
+                self.health.succeeded(begun, Operation::Encrypt, &encrypted.version);
+                self.adopt(&encrypted.version);
+                Ok(())
+            }
+            Err(error) => {
+                let error = self.failed(begun, Operation::Encrypt, None, error);
+                warn!("looking for a newer key version: {error}");
+                Err(error)
+            }
+        }
     }
 
     /// Asks the vault for all versions. A vault that does not let us list them is no failure of the plugin.
@@ -139,6 +148,26 @@ impl Inner {
         OperationError::vault(operation, error)
     }
 
+    async fn encrypt_with_current(
+        &self,
+        plaintext: &[u8],
+        uid: &str,
+        budget: Budget,
+    ) -> Result<Encrypted, OperationError> {
+        let current = self.current();
+        let begun = self.begin();
+        match self.client.encrypt(current.as_ref(), plaintext, uid, budget).await {
+            Ok(encrypted) => {
+                self.health.succeeded(begun, Operation::Encrypt, &encrypted.version);
+                if current.is_none() {
+                    self.adopt_first(&encrypted.version);
+                }
+                Ok(encrypted)
+            }
+            Err(error) => Err(self.failed(begun, Operation::Encrypt, current.as_ref(), error)),
+        }
+    }
+
     async fn decrypt_with(
         &self,
         version: &KeyVersion,
@@ -157,12 +186,14 @@ impl Inner {
     }
 
     async fn make_round_trip(&self, budget: Budget) -> Result<KeyId, OperationError> {
-        let sealed = self.encrypt(&Plaintext::new(HEALTHCHECK.to_vec()), "", budget).await?;
-        let ciphertext = decoded(&sealed.ciphertext)?;
-        let version =
-            self.known.find(sealed.key_id.as_str()).ok_or_else(|| self.unknown(sealed.key_id.as_str(), None))?;
-        let opened = self.decrypt_with(&version, &ciphertext, "", budget).await?;
-        if opened.expose() == HEALTHCHECK { Ok(sealed.key_id) } else { Err(OperationError::Mismatch) }
+        let encrypted = self.encrypt_with_current(HEALTHCHECK, "", budget).await?;
+        let ciphertext = decoded(encrypted.ciphertext.as_bytes())?;
+        let opened = self.decrypt_with(&encrypted.version, &ciphertext, "", budget).await?;
+        if opened.expose() == HEALTHCHECK {
+            Ok(self.client.key().key_id(&encrypted.version))
+        } else {
+            Err(OperationError::Mismatch)
+        }
     }
 
     /// The version of a key id that has not been seen, by asking the vault for all versions.
@@ -199,7 +230,9 @@ impl Inner {
         }
     }
 
+    /// Unless another call was faster.
     fn adopt_first(&self, version: &KeyVersion) {
+        self.known.remember([version.clone()]);
         if self.current().is_none() {
             self.adopt(version);
         }

@@ -8,7 +8,7 @@ use clock::Clock;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::budget::Budget;
 use crate::config::Config;
@@ -43,20 +43,17 @@ impl Plugin {
             client,
             clock: config.clock.clone(),
             current: RwLock::new(config.key_version.clone()),
+            follow_interval: config.key_version.is_none().then_some(config.poll_interval),
             health: Health::default(),
             known,
             listing: Mutex::default(),
+            looked: Mutex::default(),
             round_trip: Mutex::default(),
             status_freshness: config.status_freshness,
             _stop: stop.clone().drop_guard(),
         });
-        let watch = Watch { clock: config.clock, plugin: Arc::downgrade(&inner), interval: config.poll_interval };
-        tokio::spawn(async move {
-            stop.run_until_cancelled(watch.list()).await;
-            if config.key_version.is_none() {
-                stop.run_until_cancelled(watch.follow()).await;
-            }
-        });
+        let watch = Watch { clock: config.clock, plugin: Arc::downgrade(&inner) };
+        tokio::spawn(async move { stop.run_until_cancelled(watch.run()).await });
         Ok(Self { inner })
     }
 
@@ -130,10 +127,14 @@ pub(crate) struct Inner {
     pub(crate) client: VaultClient,
     pub(crate) clock: Clock,
     current: RwLock<Option<KeyVersion>>,
+    /// How often to look for a newer version; `None` if the version is given.
+    pub(crate) follow_interval: Option<Duration>,
     pub(crate) health: Health,
     pub(crate) known: KnownVersions,
     /// The latest listing of versions that an unknown key id caused, and when. Held while one is made.
     pub(crate) listing: Mutex<Option<(Timestamp, Listed)>>,
+    /// When a newer version was last looked for. Held while that is done.
+    pub(crate) looked: Mutex<Option<Timestamp>>,
     /// The latest round trip for Status. Held while one is made.
     pub(crate) round_trip: Mutex<Option<(Begun, Result<KeyId, OperationError>)>>,
     pub(crate) status_freshness: Duration,
@@ -153,38 +154,34 @@ impl Inner {
     }
 }
 
-/// The task beside the service.
+/// The task beside the service. It must not keep the plugin alive, so it holds it only while it works.
 struct Watch {
     clock: Clock,
-    interval: Duration,
     plugin: Weak<Inner>,
 }
 
 impl Watch {
-    /// Lists the versions once, for old ciphertexts; those that come later are asked for when they are met.
-    async fn list(&self) {
-        let Some(plugin) = self.plugin.upgrade() else { return };
-        if let Err(error) = plugin.list_versions(Budget::of(LOOK_LIMIT)).await {
+    /// Lists the versions once, for old ciphertexts: those that come later are asked for when they are met. Then looks
+    /// for newer versions.
+    async fn run(self) {
+        if let Some(plugin) = self.plugin.upgrade()
+            && let Err(error) = plugin.list_versions(Budget::of(LOOK_LIMIT)).await
+        {
             info!(class = ?error.class(), "cannot list the key's versions; those that were seen are known");
+        }
+        while let Some(next) = self.look().await {
+            self.clock.wait_until(next).await;
         }
     }
 
-    /// Looks for a newer version, again and again.
-    async fn follow(&self) {
-        let mut said = None;
-        loop {
-            // Counted from here, so that an advance of the clock during a look is not lost.
-            let next = self.clock.now().checked_add(self.interval).unwrap_or(Timestamp::MAX);
-            // Not held while waiting: the task must not keep the plugin alive.
-            let Some(plugin) = self.plugin.upgrade() else { return };
-            let failure = plugin.follow(Budget::of(LOOK_LIMIT)).await.err().map(|error| error.to_string());
-            drop(plugin);
-            if let Some(text) = failure.as_ref().filter(|_| said != failure) {
-                warn!("looking for a newer key version: {text}");
-            }
-            said = failure;
-            self.clock.wait_until(next).await;
-        }
+    /// When to look again.
+    async fn look(&self) -> Option<Timestamp> {
+        let plugin = self.plugin.upgrade()?;
+        let interval = plugin.follow_interval?;
+        // It has said in the log why, if it failed.
+        let _ = plugin.follow_if_due(Budget::of(LOOK_LIMIT)).await;
+        let looked = plugin.looked.lock().await.unwrap_or_else(|| self.clock.now());
+        Some(looked.checked_add(interval).unwrap_or(Timestamp::MAX))
     }
 }
 
