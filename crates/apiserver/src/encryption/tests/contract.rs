@@ -47,7 +47,7 @@ const BREAKS: [(&str, Break); 15] = [
 
 #[tokio::test]
 async fn health_tells_what_is_wrong_and_creates_go_on() {
-    let mut world = World::new();
+    let mut world = World::impatient();
     let _plugin = world.plugin_up().await;
     let server = world.server().await;
     for (what, break_it) in BREAKS {

@@ -16,7 +16,7 @@ fn recorded_health(world: &World, what: &str) -> String {
 
 #[tokio::test]
 async fn a_running_server_reads_on_and_stops_writing_after_three_minutes() {
-    let mut world = World::new();
+    let mut world = World::impatient();
     let plugin = world.plugin_up().await;
     let server = world.server().await;
     let stored = server.seal("secrets", KEY, b"plain").await.unwrap();
@@ -47,7 +47,7 @@ async fn a_running_server_reads_on_and_stops_writing_after_three_minutes() {
 
 #[tokio::test]
 async fn a_server_that_starts_without_its_plugin_waits_for_it() {
-    let mut world = World::new();
+    let mut world = World::impatient();
     let shutdown = CancellationToken::new();
     let plugin = world.plugin_up().await;
     let stored = world.server().await.seal("secrets", KEY, b"plain").await.unwrap();
@@ -114,7 +114,7 @@ async fn a_server_that_is_told_to_stop_while_it_starts_does() {
 
 #[tokio::test]
 async fn something_else_on_the_socket_is_an_error_by_the_deadline() {
-    let mut world = World::new();
+    let mut world = World::impatient();
     // It accepts, says something that is no HTTP/2, and hangs up.
     let listener = tokio::net::UnixListener::bind(world.endpoint.path().unwrap()).unwrap();
     tokio::spawn(async move {

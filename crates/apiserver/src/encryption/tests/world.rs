@@ -19,17 +19,29 @@ pub(super) struct World {
     pub(super) endpoint: Endpoint,
     pub(super) plugin: Plugin,
     pub(super) registry: prometheus::Registry,
+    timeout: &'static str,
     _folder: TempDir,
 }
 
 impl World {
+    /// One whose calls end, if need be, after a time no healthy machine takes.
     pub(super) fn new() -> Self {
+        Self::with_timeout("30s")
+    }
+
+    /// One for calls that are meant to run into their deadline.
+    pub(super) fn impatient() -> Self {
+        Self::with_timeout("2s")
+    }
+
+    fn with_timeout(timeout: &'static str) -> Self {
         let folder = TempDir::new().unwrap();
         Self {
             clock: Clock::new(),
             endpoint: Endpoint::of_path(folder.path().join("kms.sock")).unwrap(),
             plugin: Plugin::new(),
             registry: prometheus::Registry::new(),
+            timeout,
             _folder: folder,
         }
     }
@@ -65,8 +77,8 @@ impl World {
 
     /// A configuration for secrets with these providers, where `KMS` stands for the world's plugin.
     pub(super) fn config(&self, providers: &str) -> EncryptionConfiguration {
-        let endpoint = &self.endpoint;
-        let kms = format!("{{apiVersion: v2, name: azurekmsprovider, endpoint: '{endpoint}', timeout: 1s}}");
+        let Self { endpoint, timeout, .. } = self;
+        let kms = format!("{{apiVersion: v2, name: azurekmsprovider, endpoint: '{endpoint}', timeout: {timeout}}}");
         let file = format!(
             "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  \
              providers: {}\n",

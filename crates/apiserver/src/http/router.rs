@@ -1,0 +1,223 @@
+//! From a request to the verb that answers it.
+//!
+//! The order is upstream's: health before anything else, then who asks, then what, then how.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use tokio::time::{Instant, timeout};
+use tower_http::catch_panic::CatchPanicLayer;
+use uuid::Uuid;
+
+use super::accept::Accept;
+use super::path::Path;
+use super::query::Query;
+use super::reply::{Answer, Reply};
+use super::respond::{Form, document};
+use crate::core::Core;
+use crate::metrics::RequestLabels;
+use crate::object::decode::{self, Decoded};
+use crate::resource::Resource;
+use crate::status::ApiError;
+use crate::table::TableOptions;
+use crate::{auth, discovery, health, openapi, verbs};
+
+/// A request for objects, read.
+#[derive(Debug)]
+pub(crate) struct ApiRequest {
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl ApiRequest {
+    /// The object in the body, by the body's content type.
+    ///
+    /// # Errors
+    ///
+    /// 415 for a type that is neither JSON nor protobuf, 400 for a body that is not such an object.
+    pub(crate) fn object(&self, resource: Resource) -> Result<Decoded, ApiError> {
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        let decoded = match media_type.to_ascii_lowercase().as_str() {
+            // Upstream takes a body without a type for its first format, which is JSON.
+            "" | JSON => decode::object(resource, &self.body),
+            PROTOBUF => decode::protobuf(resource, &self.body),
+            _ => return Err(ApiError::unsupported_media_type(&format!("{JSON}, {PROTOBUF}"))),
+        };
+        decoded.map_err(|error| ApiError::bad_request(error.to_string()))
+    }
+}
+
+/// The service of one server.
+pub(crate) fn router(core: Arc<Core>) -> Router {
+    Router::new().fallback(handle).with_state(core).layer(CatchPanicLayer::custom(panicked))
+}
+
+async fn handle(State(core): State<Arc<Core>>, request: Request<Body>) -> Response {
+    let started = Instant::now();
+    let labels = labels(&request);
+    let mut response = match route(&core, request).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        response.headers_mut().insert(AUDIT_ID, id);
+    }
+    core.tally.requests.fetch_add(1, Ordering::Relaxed);
+    if response.status().is_server_error() {
+        core.tally.server_errors.fetch_add(1, Ordering::Relaxed);
+    }
+    core.metrics.observe(labels, response.status().as_u16(), started.elapsed().as_secs_f64());
+    response
+}
+
+async fn route(core: &Core, request: Request<Body>) -> Result<Response, ApiError> {
+    let path = request.uri().path().to_owned();
+    if !auth::is_public(&path) && core.authenticator.user(request.headers()).is_none() {
+        return Err(ApiError::unauthorized());
+    }
+    if let Some(rest) = path.strip_prefix("/api/v1/").filter(|rest| !rest.is_empty()) {
+        let path = Path::parse(rest).ok_or_else(ApiError::no_such_path)?;
+        return objects(core, &path, request).await;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(ApiError::method_not_allowed());
+    }
+    let query = Query::parse(request.uri())?;
+    if let Some((endpoint, check)) = health::Endpoint::parse(&path) {
+        return Ok(health::answer(core, endpoint, check, &query).await);
+    }
+    let accept = Accept::parse(request.headers());
+    match path.trim_end_matches('/') {
+        "" => Ok(document(JSON, &discovery::root_paths())),
+        "/metrics" => metrics(core),
+        "/openapi/v2" if openapi::V2_PROTOBUF.iter().any(|media_type| accept.names(media_type)) => {
+            let headers = [(CONTENT_TYPE, openapi::V2_PROTOBUF_CONTENT_TYPE)];
+            Ok((headers, openapi::v2_protobuf()).into_response())
+        }
+        "/openapi/v2" => json(&accept, &openapi::v2()),
+        "/openapi/v3" => json(&accept, &openapi::v3_index()),
+        "/openapi/v3/api/v1" => json(&accept, &openapi::v3()),
+        "/version" => Ok(document(JSON, &discovery::version(&core.git_version))),
+        at @ ("/api" | "/apis") => match accept.aggregated_discovery() {
+            Some(version) => {
+                Ok(document(discovery::aggregated_content_type(version), &discovery::aggregated(at, version)))
+            }
+            None if at == "/api" => json(&accept, &discovery::api_versions()),
+            None => json(&accept, &discovery::api_groups()),
+        },
+        "/api/v1" => json(&accept, &discovery::api_resources()),
+        _ => Err(ApiError::no_such_path()),
+    }
+}
+
+/// Answers a request for objects.
+async fn objects(core: &Core, path: &Path, request: Request<Body>) -> Result<Response, ApiError> {
+    let query = Query::parse(request.uri())?;
+    let accept = Accept::parse(request.headers());
+    let shape = accept.shape().ok_or_else(ApiError::not_acceptable)?;
+    let form = Form {
+        shape,
+        table: TableOptions::new(&core.clock, query.text("includeObject")),
+        pretty: query.text("pretty").is_some_and(|value| value == "true" || value == "1"),
+    };
+    let (parts, body) = request.into_parts();
+    let body =
+        to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| ApiError::too_large(&format!("limit is {MAX_BODY_BYTES}")))?;
+    let request = ApiRequest { query, headers: parts.headers, body };
+    match timeout(core.request_timeout, verb(core, path, &parts.method, &request)).await {
+        Ok(reply) => {
+            let reply = reply?;
+            if matches!(reply.answer, Answer::Watch(_)) {
+                core.tally.watches.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(form.response(reply))
+        }
+        Err(_) => Err(ApiError::timeout("request did not complete within the allotted timeout")),
+    }
+}
+
+async fn verb(core: &Core, path: &Path, method: &Method, request: &ApiRequest) -> Result<Reply, ApiError> {
+    match path {
+        Path::Subresource(..) => Err(ApiError::no_such_path()),
+        Path::Object(target, name) => match method.as_str() {
+            "GET" | "HEAD" => verbs::get(core, target, name).await,
+            "PUT" => verbs::update(core, target, name, request).await,
+            "PATCH" => verbs::patch(core, target, name, request).await,
+            "DELETE" => verbs::delete(core, target, name, request).await,
+            _ => Err(ApiError::method_not_allowed()),
+        },
+        Path::Collection(target) => {
+            let is_one_place = target.namespace.is_some() || !target.resource.is_namespaced();
+            match method.as_str() {
+                "GET" | "HEAD" if request.query.flag("watch") => verbs::watch(core, target, request).await,
+                "GET" | "HEAD" => verbs::list(core, target, request).await,
+                "POST" if is_one_place => verbs::create(core, target, request).await,
+                "DELETE" if is_one_place && target.resource != Resource::Namespaces => {
+                    verbs::delete_collection(core, target, request).await
+                }
+                _ => Err(ApiError::method_not_allowed()),
+            }
+        }
+    }
+}
+
+fn metrics(core: &Core) -> Result<Response, ApiError> {
+    let text = core.metrics.render().map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+fn json(accept: &Accept, body: &serde_json::Value) -> Result<Response, ApiError> {
+    if accept.takes_json() { Ok(document(JSON, body)) } else { Err(ApiError::not_acceptable()) }
+}
+
+fn labels(request: &Request<Body>) -> RequestLabels {
+    let query = Query::parse(request.uri()).unwrap_or_default();
+    let path = request.uri().path().strip_prefix("/api/v1/").and_then(Path::parse);
+    let is_collection = matches!(path, Some(Path::Collection(_)));
+    let verb = match request.method().as_str() {
+        "GET" | "HEAD" if is_collection && query.flag("watch") => "WATCH",
+        "GET" | "HEAD" if is_collection => "LIST",
+        "GET" | "HEAD" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" if is_collection => "DELETECOLLECTION",
+        "DELETE" => "DELETE",
+        _ => "other",
+    };
+    let scope = match &path {
+        None => "",
+        Some(Path::Collection(target)) if target.namespace.is_none() => "cluster",
+        Some(Path::Collection(_)) => "namespace",
+        Some(Path::Object(..) | Path::Subresource(..)) => "resource",
+    };
+    RequestLabels {
+        verb,
+        resource: path.map(|path| path.target().resource),
+        scope,
+        dry_run: query.text("dryRun") == Some("All"),
+    }
+}
+
+/// A bug must not look like anything else, and must not end the connection.
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    tracing::error!("a request made this server panic: this is a bug");
+    let mut response = ApiError::internal("this server failed: its log has the cause").into_response();
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+/// `MaxRequestBodyBytes` of the generic server: 3 MiB.
+const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;

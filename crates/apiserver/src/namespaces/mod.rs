@@ -1,0 +1,7 @@
+//! Namespaces: the four that always are, and the emptying of those that go.
+
+mod bootstrap;
+mod terminate;
+
+pub(crate) use bootstrap::bootstrap;
+pub(crate) use terminate::{resume, terminate};
