@@ -1,8 +1,10 @@
 //! Assembles a stack of Kyanite's parts, runs scenarios against it and emits events. Prints nothing.
 //!
-//! [`Stack::start`](stack) is the way in for everything that needs a stack. What this crate does not do: it speaks no
+//! [`stack::Stack::start`] is the way in for everything that needs a stack. What this crate does not do: it speaks no
 //! emulated protocol itself, and it reads neither arguments nor the environment.
 
+pub mod alone;
+pub mod control;
 pub mod doctor;
 pub mod document;
 pub mod etcd;

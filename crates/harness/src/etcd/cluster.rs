@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::{Backend, EtcdConfig, EtcdSource};
 use super::containers::{self, Containers};
 use super::error::{EngineError, EtcdError};
-use super::health;
+use super::health::{self, Wait};
 use super::processes::{Processes, find_binary};
 use crate::runtime::StackDir;
 use crate::stack::Progress;
@@ -88,6 +88,11 @@ impl Etcd {
         self.stopped.len() * 2 < self.endpoints.len()
     }
 
+    /// Numbers of the members that were stopped on purpose.
+    pub fn stopped(&self) -> impl Iterator<Item = usize> {
+        self.stopped.iter().copied()
+    }
+
     /// Stops member `number` (from 0) at once; its data stays. Returns once the others have a leader, if they are a
     /// majority.
     ///
@@ -104,7 +109,7 @@ impl Etcd {
         self.stopped.insert(number);
         if self.has_majority() {
             for (_, endpoint) in self.endpoints.iter().enumerate().filter(|(other, _)| !self.stopped.contains(other)) {
-                health::wait_until_ready(endpoint, ELECTION_WITHIN, async || None).await?;
+                Wait::new(endpoint.clone(), ELECTION_WITHIN).finish().await?;
             }
         }
         Ok(())
@@ -248,7 +253,7 @@ async fn look_at(endpoints: &[String], config: &EtcdConfig) -> Result<(), EtcdEr
     let not_ready =
         |endpoint: &str, last| EtcdError::NotReady { endpoint: endpoint.to_owned(), within: FOREIGN_WITHIN, last };
     for endpoint in endpoints {
-        health::wait_until_ready(endpoint, FOREIGN_WITHIN, async || None).await?;
+        Wait::new(endpoint.clone(), FOREIGN_WITHIN).finish().await?;
     }
     let Some(first) = endpoints.first() else { return Ok(()) };
     let found = health::count_keys(endpoints, &config.prefix).await;

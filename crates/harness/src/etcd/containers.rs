@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::config::{EtcdConfig, LOCAL_IMAGE, OFFICIAL_IMAGE};
 use super::error::{EngineError, EtcdError, StartError};
-use super::health::{self, chain};
+use super::health::{Wait, chain};
 use super::layout::{Layout, Member, StoredBackend, common_arguments};
 use super::processes::private_directory;
 use crate::runtime::StackDir;
@@ -166,12 +166,15 @@ impl Containers {
     /// Waits until a member answers.
     pub(super) async fn wait(&self, number: usize) -> Result<(), EtcdError> {
         let (member, container) = self.member(number)?;
-        let exited = async || match container.is_running().await {
-            Ok(true) => None,
-            Ok(false) => Some(EtcdError::Exited { member: member.name.clone(), log: last_words(container).await }),
-            Err(source) => Some(start_error(member, source)),
-        };
-        health::wait_until_ready(&member.endpoint(), READY_WITHIN, exited).await
+        let mut wait = Wait::new(member.endpoint(), READY_WITHIN);
+        loop {
+            if !container.is_running().await.map_err(|source| start_error(member, source))? {
+                return Err(EtcdError::Exited { member: member.name.clone(), log: last_words(container).await });
+            }
+            if wait.look().await? {
+                return Ok(());
+            }
+        }
     }
 
     fn member(&self, number: usize) -> Result<(&Member, &ContainerAsync<GenericImage>), EtcdError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use etcd_client::{Client, ConnectOptions, GetOptions};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 use super::error::EtcdError;
 
@@ -22,30 +22,43 @@ pub(super) async fn check(endpoint: &str) -> Result<(), String> {
     }
 }
 
-/// Waits until `endpoint` is healthy. `failed` is asked in between whether there is any hope left.
-pub(super) async fn wait_until_ready(
-    endpoint: &str,
+/// A wait for an endpoint to become healthy.
+///
+/// A loop of its owner's, who asks between two looks whether there is any hope left.
+pub(super) struct Wait {
+    endpoint: String,
     within: Duration,
-    mut failed: impl AsyncFnMut() -> Option<EtcdError>,
-) -> Result<(), EtcdError> {
-    let mut last = "it was not asked yet".to_owned();
-    let mut ticks = interval(POLL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let attempts = async {
-        loop {
-            ticks.tick().await;
-            if let Some(error) = failed().await {
-                return Err(error);
-            }
-            match check(endpoint).await {
-                Ok(()) => return Ok(()),
-                Err(error) => last = error,
-            }
+    deadline: Instant,
+    ticks: Interval,
+    last: String,
+}
+
+impl Wait {
+    pub(super) fn new(endpoint: String, within: Duration) -> Self {
+        let mut ticks = interval(POLL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let last = "it was not asked yet".to_owned();
+        Self { endpoint, within, deadline: Instant::now() + within, ticks, last }
+    }
+
+    /// Looks once, a moment after the last look. `true` once the endpoint is healthy; [`EtcdError::NotReady`] when the
+    /// time is over.
+    pub(super) async fn look(&mut self) -> Result<bool, EtcdError> {
+        self.ticks.tick().await;
+        match check(&self.endpoint).await {
+            Ok(()) => return Ok(true),
+            Err(error) => self.last = error,
         }
-    };
-    match timeout(within, attempts).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(EtcdError::NotReady { endpoint: endpoint.to_owned(), within, last }),
+        if Instant::now() < self.deadline {
+            return Ok(false);
+        }
+        Err(EtcdError::NotReady { endpoint: self.endpoint.clone(), within: self.within, last: self.last.clone() })
+    }
+
+    /// Looks until the endpoint is healthy.
+    pub(super) async fn finish(mut self) -> Result<(), EtcdError> {
+        while !self.look().await? {}
+        Ok(())
     }
 }
 

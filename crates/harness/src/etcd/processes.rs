@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::config::EtcdConfig;
 use super::error::{EtcdError, StartError};
 use super::guard::Guarded;
-use super::health;
+use super::health::Wait;
 use super::layout::{Layout, Member, StoredBackend, common_arguments};
 
 /// A cluster of child processes. Dropping it kills them.
@@ -112,12 +112,19 @@ impl Processes {
             return Err(EtcdError::Member { member: number, reason: "it is not running" });
         };
         let log = self.directory.join(format!("{}.log", member.name));
-        let exited = async || match process.exit() {
-            Ok(None) => None,
-            Ok(Some(_)) => Some(exit_error(&member.name, &log)),
-            Err(source) => Some(EtcdError::Start { member: member.name.clone(), source: StartError::Process(source) }),
-        };
-        health::wait_until_ready(&member.endpoint(), READY_WITHIN, exited).await
+        let mut wait = Wait::new(member.endpoint(), READY_WITHIN);
+        loop {
+            match process.exit() {
+                Ok(None) => {}
+                Ok(Some(_)) => return Err(exit_error(&member.name, &log)),
+                Err(source) => {
+                    return Err(EtcdError::Start { member: member.name.clone(), source: StartError::Process(source) });
+                }
+            }
+            if wait.look().await? {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl RuntimeDir {
         let found = fs::symlink_metadata(path).map_err(&failed)?;
         let for_others = found.permissions().mode() & 0o077;
         let private = found.is_dir() && for_others == 0;
-        if !private || found.uid() != nix::unistd::geteuid().as_raw() {
+        if !private || found.uid() != user_id() {
             return Err(RuntimeError::Foreign { path: path.to_owned() });
         }
         let base = Self { path: path.to_owned(), host_id: host_id(path)? };
@@ -159,6 +159,11 @@ impl Drop for StackDir {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the stack's directory");
         }
     }
+}
+
+/// The number of the user whose process this is, for a directory's name.
+pub fn user_id() -> u32 {
+    nix::unistd::geteuid().as_raw()
 }
 
 /// What is wrong with a runtime directory.

@@ -9,5 +9,5 @@ mod directory;
 mod files;
 mod stale;
 
-pub use directory::{Running, RuntimeDir, RuntimeError, StackDir};
+pub use directory::{Running, RuntimeDir, RuntimeError, StackDir, user_id};
 pub(crate) use files::{write_private, write_public};

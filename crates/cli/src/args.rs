@@ -1,0 +1,79 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::exit::TABLE;
+
+/// A local emulator of the AKS secret-at-rest stack: a real etcd, an API server that encrypts what it stores, the
+/// Kubernetes KMS plugin, and an Azure Key Vault.
+///
+/// It protects nothing real: keys, tokens and secrets are on this machine for everybody who can use your account.
+#[derive(Debug, Parser)]
+#[command(name = "kyanite", version, max_term_width = 100, after_help = TABLE, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// Says only what was asked for, and what is wrong
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Logs more of what happens: twice for every request
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// What to log, as `tracing` has it: `warn,keyvault=debug`
+    #[arg(long, global = true, env = "KYANITE_LOG", hide_env_values = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// Logs in JSON, a line for each event
+    #[arg(long, global = true)]
+    pub(crate) log_format_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts a stack and keeps it running until Ctrl-C
+    Up(Box<commands::up::Up>),
+    /// Prints exports that point every Azure tool of this shell at a running stack
+    Env(commands::env::Env),
+    /// Tells what a running stack consists of and has seen
+    Status(commands::status::Status),
+    /// Shows or moves the clock of a running stack
+    Clock(commands::clock::Clock),
+    /// Makes things fail in a running stack, and well again
+    Fault(commands::fault::Fault),
+    /// Tells what this machine has and lacks for a stack
+    Doctor(commands::doctor::Doctor),
+    /// Runs the vault alone, with its token endpoints and the gateway
+    Vault(Box<commands::vault::Vault>),
+    /// Runs the KMS plugin alone, with the options of Azure's plugin
+    Plugin(commands::plugin::Plugin),
+    /// Runs the API server alone, with the options of kube-apiserver
+    Apiserver(commands::apiserver::Apiserver),
+}
+
+/// Which running stack is meant.
+#[derive(Args, Debug)]
+pub(crate) struct Locate {
+    /// The ready file of the stack; by default the last one that this user started
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}

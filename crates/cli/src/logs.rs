@@ -1,0 +1,33 @@
+//! What the parts log, on standard error.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Global;
+
+/// Sets logging up: warnings and errors, more with each `-v`; `KYANITE_LOG` has the last word.
+pub(crate) fn init(global: &Global) {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = match &global.log {
+        Some(filter) => EnvFilter::new(filter),
+        // Libraries speak up only when they are asked to by name.
+        None => OURS.iter().fold(EnvFilter::new("error"), |filter, target| match format!("{target}={level}").parse() {
+            Ok(directive) => filter.add_directive(directive),
+            Err(_) => filter,
+        }),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if global.log_format_json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init();
+    }
+}
+
+const OURS: [&str; 7] = ["apiserver", "envelope", "gateway", "harness", "keyvault", "kms_plugin", "kyanite"];

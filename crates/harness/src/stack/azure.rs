@@ -1,0 +1,130 @@
+//! Azure's side of a stack: the vault with its token endpoints, and the gateway before them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gateway::{Counters, Routes};
+use keyvault::{Emulator, Principal, PrincipalKind, RecoveryPolicy, VaultConfig};
+use rustls::ServerConfig;
+use tokio::task::spawn_blocking;
+
+use super::config::{CLIENT_ID, MACHINE_CLIENT_ID, MACHINE_OBJECT_ID, OBJECT_ID, StackConfig};
+use super::error::StackError;
+use super::listen::listen;
+use super::part::{Alarms, Part, Tasks};
+use super::secrets::Secrets;
+
+/// The running vault and token endpoints.
+#[derive(Debug)]
+pub(super) struct Vault {
+    pub(super) control: keyvault::Control,
+    pub(super) tls_address: SocketAddr,
+    pub(super) identity_address: SocketAddr,
+    tasks: Tasks,
+}
+
+impl Vault {
+    /// Opens the state in `data_dir` and serves it. Ports are those of `ports`, 0 for any.
+    pub(super) async fn start(
+        config: &StackConfig,
+        secrets: &Secrets,
+        data_dir: PathBuf,
+        tls: Arc<ServerConfig>,
+        ports: (u16, u16),
+        alarms: &Alarms,
+    ) -> Result<Self, StackError> {
+        // The sockets first: a port that is taken is found before a key is made.
+        let (tls_listener, tls_address) = listen("vault", ports.0).await?;
+        let (identity_listener, identity_address) = listen("managed-identity endpoint", ports.1).await?;
+        let config = emulator_config(config, secrets, data_dir)?;
+        // Making the key that signs tokens keeps a processor busy for a while.
+        let opened = spawn_blocking(|| Emulator::open(config)).await;
+        let emulator = opened
+            .map_err(|error| StackError::Vault(error.into()))?
+            .map_err(|error| StackError::Vault(error.into()))?;
+        let mut tasks = Tasks::new(Part::Vault, alarms);
+        let shutdown = tasks.shutdown();
+        tasks.spawn(keyvault::serve_tls(tls_listener, tls, emulator.clone(), shutdown.clone()));
+        tasks.spawn(keyvault::serve_plain(identity_listener, emulator.clone(), shutdown));
+        Ok(Self { control: emulator.control(), tls_address, identity_address, tasks })
+    }
+
+    pub(super) async fn stop(self) {
+        self.tasks.stop().await;
+    }
+}
+
+/// The running gateway: one place, the internet.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) address: SocketAddr,
+    pub(super) counters: Counters,
+    tasks: Tasks,
+}
+
+impl Gateway {
+    pub(super) async fn start(
+        port: u16,
+        vault: SocketAddr,
+        identity: SocketAddr,
+        alarms: &Alarms,
+    ) -> Result<Self, StackError> {
+        let (listener, address) = listen("gateway", port).await?;
+        let routes = routes(vault, identity).map_err(|error| StackError::Vault(error.into()))?;
+        let counters = routes.counters();
+        let mut tasks = Tasks::new(Part::Gateway, alarms);
+        let shutdown = tasks.shutdown();
+        tasks.spawn(gateway::serve(listener, routes, shutdown));
+        Ok(Self { address, counters, tasks })
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) async fn stop(self) {
+        self.tasks.stop().await;
+    }
+}
+
+fn routes(vault: SocketAddr, identity: SocketAddr) -> Result<Routes, gateway::PatternError> {
+    let routes = Routes::new().plain("169.254.169.254", 80, identity)?;
+    AZURE_NAMES.iter().try_fold(routes, |routes, name| routes.tls(name, 443, vault))
+}
+
+fn emulator_config(config: &StackConfig, secrets: &Secrets, data_dir: PathBuf) -> Result<keyvault::Config, StackError> {
+    let name = config.vault.parse().map_err(|error: keyvault::NameError| StackError::Name {
+        text: config.vault.clone(),
+        what: "the name of a vault",
+        source: error.into(),
+    })?;
+    let secret = |token: &super::secret::Token| keyvault::Secret::new(token.expose().to_owned());
+    Ok(keyvault::Config {
+        tenant_id: config.tenant_id,
+        region: config.region.clone(),
+        vaults: vec![VaultConfig { name, recovery: RecoveryPolicy::default() }],
+        principals: vec![
+            Principal {
+                client_id: CLIENT_ID,
+                object_id: OBJECT_ID,
+                kind: PrincipalKind::ServicePrincipal { client_secret: secret(&secrets.client_secret) },
+            },
+            Principal {
+                client_id: MACHINE_CLIENT_ID,
+                object_id: MACHINE_OBJECT_ID,
+                kind: PrincipalKind::SystemAssigned { resource_id: MACHINE_RESOURCE_ID.to_owned() },
+            },
+        ],
+        identity_header: Some(secret(&secrets.identity_header)),
+        data_dir: Some(data_dir),
+        clock: config.clock.clone(),
+    })
+}
+
+/// Names that the vault's listener answers for, also in its certificate.
+pub(super) const AZURE_NAMES: [&str; 2] = ["*.vault.azure.net", "login.microsoftonline.com"];
+
+/// The machine that the system-assigned identity belongs to, as ARM would name a node of a cluster.
+const MACHINE_RESOURCE_ID: &str = "/subscriptions/00000000-0000-4000-8000-000000000000/resourceGroups/MC_kyanite_kyanite_westeurope\
+     /providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-kyanite-vmss";
