@@ -118,6 +118,7 @@ fn is_dns_label_of_any_length(label: &str) -> bool {
         && label.chars().all(|c| is_alphanumeric(c) || c == '-')
 }
 
+// Assumed: the words of the four texts below, as of 1.36; only that about two segments was seen on a real server.
 const SUBDOMAIN_MAX_BYTES: usize = 253;
 const LABEL_MAX_BYTES: usize = 63;
 const SUBDOMAIN_TOO_LONG: &str = "must be no more than 253 bytes";

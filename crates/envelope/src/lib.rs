@@ -7,7 +7,8 @@
 //! - [`Kms`] is one KMS v2 provider: [`Kms::check`] drives its health and its seed, [`Kms::writer`] gives the
 //!   [`Writer`] that seals, [`Kms::read`] the [`Opener`] that opens. Where the plugin must be asked, a value
 //!   ([`Check::AskStatus`], [`Check::AskEncrypt`], [`Read::AskDecrypt`]) says so, and the answer is handed back.
-//! - [`EncryptedObject`] is the record behind the prefix `k8s:enc:kms:v2:<name>:`.
+//! - [`EncryptedObject`] is the record behind the prefix `k8s:enc:kms:v2:<name>:`; [`ProviderName::of_stored`] takes a
+//!   stored value apart at that prefix.
 //! - [`storage`] has the objects themselves, [`storage::decode`] and [`storage::encode`] their plain storage values.
 //! - [`anatomy()`] names every byte of a stored value, encrypted or plain.
 //!

@@ -19,6 +19,14 @@ impl ProviderName {
         (!name.is_empty() && !name.contains(':')).then(|| Self(name.into()))
     }
 
+    /// The provider of a stored value, and the record behind its prefix; `None` if no KMS v2 provider wrote it.
+    pub fn of_stored(stored: &[u8]) -> Option<(Self, &[u8])> {
+        let after = stored.strip_prefix(KMS_V2_PREFIX.as_bytes())?;
+        let colon = after.iter().position(|byte| *byte == b':')?;
+        let (name, rest) = after.split_at_checked(colon)?;
+        Some((Self::new(std::str::from_utf8(name).ok()?)?, rest.strip_prefix(b":")?))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -33,5 +41,27 @@ impl ProviderName {
 impl fmt::Display for ProviderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_value_names_its_provider() {
+        let name = ProviderName::new("azurekmsprovider").unwrap();
+        let stored = [name.prefix().as_bytes(), b"a:b"].concat();
+        assert_eq!(ProviderName::of_stored(&stored), Some((name, b"a:b".as_slice())));
+        for stored in [
+            b"k8s:enc:kms:v2:".as_slice(),
+            b"k8s:enc:kms:v2::x",
+            b"k8s:enc:kms:v1:n:x",
+            b"k8s\0",
+            b"k8s:enc:kms:v2:\xff:x",
+        ] {
+            assert_eq!(ProviderName::of_stored(stored), None, "{stored:?}");
+        }
+        assert_eq!((ProviderName::new(""), ProviderName::new("a:b")), (None, None));
     }
 }

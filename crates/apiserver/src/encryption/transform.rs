@@ -78,9 +78,13 @@ impl Encryption {
         };
         let started = Instant::now();
         let provider = chain.writer();
-        let sealed = match self.driver(provider) {
-            Some(driver) => driver.seal(key, plain).await.map_err(TransformError::Seal),
-            None => Ok(plain.to_vec()),
+        let sealed = match provider {
+            Provider::Identity => Ok(plain.to_vec()),
+            kms => match self.driver(kms) {
+                Some(driver) => driver.seal(key, plain).await.map_err(TransformError::Seal),
+                // Every KMS provider of the file has a driver. Should one be missing, nothing is stored in the clear.
+                None => Err(TransformError::Seal(SealError::NoSeed)),
+            },
         };
         let outcome = Outcome::of(sealed.as_ref().err());
         self.metrics.transformed(resource, Direction::ToStorage, &provider.prefix(), outcome, started);
@@ -104,17 +108,16 @@ impl Encryption {
         // Names are unique and end at a colon, so at most one KMS provider has the prefix: there is one error to tell.
         let mut failure = None;
         for attempt in chain.attempts(stored) {
-            let opened = match self.driver(attempt.provider) {
-                Some(driver) => driver.open(key, attempt.body).await,
-                None => match envelope::open_identity(attempt.body) {
-                    Ok(opened) => Ok(opened),
+            let (prefix, opened) = match attempt.provider {
+                Provider::Identity => match envelope::open_identity(attempt.body) {
+                    Ok(opened) => ("identity".to_owned(), Ok(opened)),
                     // What identity says of an encrypted value is nobody's failure: another provider may have it.
                     Err(_) => continue,
                 },
-            };
-            let prefix = match attempt.provider {
-                Provider::Identity => "identity".to_owned(),
-                other => other.prefix(),
+                kms => match self.driver(kms) {
+                    Some(driver) => (kms.prefix(), driver.open(key, attempt.body).await),
+                    None => (kms.prefix(), Err(OpenError::NoSeed)),
+                },
             };
             match opened {
                 Ok(opened) => {

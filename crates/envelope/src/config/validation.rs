@@ -105,7 +105,9 @@ fn check_endpoint(endpoint: &At<String>, problems: &mut Problems) {
         return problems.invalid(place, text, &why);
     }
     // Differs: upstream starts with such an endpoint and then cannot dial it.
-    if !rest.strip_prefix("//").is_some_and(|path| path.starts_with('/') && path.len() > 1) {
+    let names_a_socket =
+        |path: &str| path.starts_with('/') && !path.ends_with(['/', '@']) && !path.contains(['?', '#']);
+    if !rest.strip_prefix("//").is_some_and(names_a_socket) {
         problems.invalid(
             place,
             text,

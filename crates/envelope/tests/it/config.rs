@@ -135,6 +135,8 @@ fn names_must_be_unique_and_socket_paths_absolute() {
   - kms: {apiVersion: v2, name: a, endpoint: 'unix:///x', timeout: -1s}
   - kms: {apiVersion: v2, name: a, endpoint: '/x', timeout: soon}
   - kms: {apiVersion: v2, name: '', endpoint: ''}
+  - kms: {apiVersion: v2, name: b, endpoint: 'unix:///x?y'}
+  - kms: {apiVersion: v2, name: c, endpoint: 'unix:///x/'}
   - kms: {apiVersion: v1, name: v1, endpoint: 'unix:///x', cachesize: 0}
 "
         ))
