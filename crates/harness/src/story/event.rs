@@ -1,6 +1,6 @@
 //! The one ordered stream of what happens in a run.
 //!
-//! The runner emits, readers read: the terminal transcript, JUnit and JSON see the same events in the same order, so
+//! The runner emits, readers read: the terminal transcript, `JUnit` and JSON see the same events in the same order, so
 //! they cannot tell different stories. An event carries text that is ready to show and numbers that are ready to count,
 //! never a secret of the stack (tokens, seeds, keys). What a story stores as a Secret is part of the story and is shown.
 
@@ -122,6 +122,8 @@ pub struct StepHead {
     pub operation: String,
     /// What a newcomer should know.
     pub say: Option<String>,
+    /// What has just happened, to be told after the step.
+    pub explain: Option<String>,
     /// What a real AKS cluster shows at this point.
     pub on_aks: Option<String>,
 }

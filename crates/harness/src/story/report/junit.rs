@@ -1,4 +1,4 @@
-//! The report as JUnit XML, as CI systems read it: a story is a test suite, a step a test case.
+//! The report as `JUnit` XML, as CI systems read it: a story is a test suite, a step a test case.
 
 use std::time::Duration;
 

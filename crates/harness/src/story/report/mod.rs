@@ -1,4 +1,4 @@
-//! Readers of the stream of events: the transcript for people, JUnit and JSON for programs.
+//! Readers of the stream of events: the transcript for people, `JUnit` and JSON for programs.
 //!
 //! Each reader sees every event once, in order, and needs nothing else.
 

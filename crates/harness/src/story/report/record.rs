@@ -90,7 +90,7 @@ impl StoryRecord {
         match what {
             Happening::StackStarted { stack, .. } => self.stack = Some(stack.clone()),
             Happening::StepStarted(step) => {
-                self.steps.push(StepRecord { step: step.clone(), outcome: None, took_ms: 0, details: Vec::new() })
+                self.steps.push(StepRecord { step: step.clone(), outcome: None, took_ms: 0, details: Vec::new() });
             }
             Happening::Detail { lines } => {
                 if let Some(step) = self.steps.last_mut() {

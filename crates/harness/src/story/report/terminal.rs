@@ -48,11 +48,13 @@ impl Terminal {
                 lines.push(self.dim(&format!("  {stack}, up in {}", took(*took_ms))));
             }
             Happening::StepStarted(step) => self.step_started(step, &mut lines),
-            Happening::Detail { lines: detail } => self.details.push(detail.clone()),
+            Happening::Detail { lines: detail } => {
+                self.details.push(detail.iter().map(|line| harmless(line)).collect());
+            }
             Happening::StepFinished { outcome, took_ms } => self.step_finished(outcome, *took_ms, &mut lines),
             Happening::Evidence { title, lines: evidence } => {
                 lines.push(format!("        {}", self.bold(title)));
-                lines.extend(evidence.iter().map(|line| format!("          {line}").trim_end().to_owned()));
+                lines.extend(evidence.iter().map(|line| format!("          {}", harmless(line)).trim_end().to_owned()));
             }
             Happening::StoryFinished { outcome, took_ms } => self.story_finished(*outcome, *took_ms, &mut lines),
             Happening::StackKept { hints } => {
@@ -129,7 +131,7 @@ impl Terminal {
                 if self.depth == Depth::Told && (index > 0 || step.title != step.operation) {
                     lines.push(String::new());
                 }
-                lines.extend(block.iter().map(|line| format!("{indent}{line}").trim_end().to_owned()));
+                lines.extend(block.iter().flat_map(|line| self.folded(indent, line)));
             }
         }
         if let StepOutcome::Failed { mismatches } = outcome {
@@ -138,16 +140,25 @@ impl Terminal {
             }
             for Mismatch { what, expected, found } in mismatches {
                 lines.push(format!("        {what}"));
-                lines.push(format!("          expected  {expected}"));
-                lines.push(format!("          found     {found}"));
+                lines.push(format!("          expected  {}", harmless(expected)));
+                lines.push(format!("          found     {}", harmless(found)));
             }
         }
-        if self.depth == Depth::Told
-            && let Some(on_aks) = &step.on_aks
-        {
-            lines.push(String::new());
-            lines.extend(wrapped(&format!("On AKS: {on_aks}"), "    ", self.width));
+        if self.depth == Depth::Told {
+            let on_aks = step.on_aks.as_ref().map(|text| format!("On AKS: {text}"));
+            for text in step.explain.iter().chain(&on_aks) {
+                lines.push(String::new());
+                lines.extend(wrapped(text, "    ", self.width));
+            }
         }
+    }
+
+    /// A line of a detail, as it is where it fits, else broken between words. Tables fit.
+    fn folded(&self, indent: &str, line: &str) -> Vec<String> {
+        if indent.len() + line.chars().count() <= self.width {
+            return vec![format!("{indent}{line}").trim_end().to_owned()];
+        }
+        wrapped(line, indent, self.width)
     }
 
     fn step_line(&self, step: &StepHead, outcome: &StepOutcome, took_ms: u64) -> String {
@@ -217,6 +228,14 @@ impl Terminal {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// What a peer said, without the control characters by which it could speak to the terminal.
+fn harmless(text: &str) -> String {
+    let escape = |character: char| -> Vec<char> {
+        if character.is_control() { character.escape_default().collect() } else { vec![character] }
+    };
+    text.chars().flat_map(escape).collect()
 }
 
 /// A duration in the unit that suits it.

@@ -11,10 +11,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::stack::EncryptionAtRest;
+
 use super::expect::Expect;
 use super::operation::{
     HealthPath, KeyIdHolder, KeyVersion, Metric, NewKeyVersion, Nothing, Operation, Part, SecretList, SecretName,
-    SecretText, StoredSecret, VaultDecrypt, VaultEncrypt,
+    SecretText, StoredSecret, VaultDecrypt, VaultEncrypt, VaultFault,
 };
 use super::words::Span;
 
@@ -48,6 +50,8 @@ pub struct Step {
     pub title: String,
     /// What a newcomer should know before it is done.
     pub say: Option<String>,
+    /// What has just happened.
+    pub explain: Option<String>,
     /// What a real AKS cluster shows at this point.
     pub on_aks: Option<String>,
     /// What is done.
@@ -62,19 +66,8 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct StackSpec {
-    /// How the API server encrypts Secrets.
+    /// How the API server stores Secrets.
     pub encryption: EncryptionAtRest,
-}
-
-/// How the API server encrypts Secrets.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EncryptionAtRest {
-    /// With KMS v2: a seed that the key in the vault has encrypted.
-    #[default]
-    Kms,
-    /// Not at all: the `identity` provider.
-    None,
 }
 
 /// A story: one YAML file, one test. Replayed by `kyanite run`, checked by `kyanite check`.
@@ -119,6 +112,9 @@ pub(super) struct StepFile {
     /// What a newcomer should know before it is done. Paragraphs are separated by an empty line.
     #[schemars(length(min = 1))]
     pub(super) say: Option<String>,
+    /// What has just happened, told after it is done.
+    #[schemars(length(min = 1))]
+    pub(super) explain: Option<String>,
     /// What a real AKS cluster shows at this point.
     #[schemars(length(min = 1))]
     pub(super) on_aks: Option<String>,
@@ -132,6 +128,8 @@ pub(super) struct StepFile {
     pub(super) advance_clock: Option<Span>,
     /// Asks one health path of the API server.
     pub(super) check_health: Option<HealthPath>,
+    /// Ends every fault of the vault.
+    pub(super) clear_faults: Option<Nothing>,
     /// Makes a new key under the name of the stack's key, which must be free.
     pub(super) create_key: Option<NewKeyVersion>,
     /// Creates a Secret through the Kubernetes API.
@@ -146,6 +144,8 @@ pub(super) struct StepFile {
     pub(super) enable_key_version: Option<KeyVersion>,
     /// Reads one Secret through the Kubernetes API.
     pub(super) get_secret: Option<SecretName>,
+    /// Makes the vault misbehave, until `clear-faults`.
+    pub(super) inject_fault: Option<VaultFault>,
     /// Lists the Secrets of one namespace, or of all, through the Kubernetes API.
     pub(super) list_secrets: Option<SecretList>,
     /// Destroys the soft-deleted key. Nothing brings it back.
@@ -179,11 +179,13 @@ impl StepFile {
             chapter,
             title,
             say,
+            explain,
             on_aks,
             expect,
             within,
             advance_clock,
             check_health,
+            clear_faults,
             create_key,
             create_secret,
             delete_key,
@@ -191,6 +193,7 @@ impl StepFile {
             disable_key_version,
             enable_key_version,
             get_secret,
+            inject_fault,
             list_secrets,
             purge_key,
             read_key_id,
@@ -207,6 +210,7 @@ impl StepFile {
         let operations = [
             advance_clock.map(Operation::AdvanceClock),
             check_health.map(Operation::CheckHealth),
+            clear_faults.map(Operation::ClearFaults),
             create_key.map(Operation::CreateKey),
             create_secret.map(Operation::CreateSecret),
             delete_key.map(Operation::DeleteKey),
@@ -214,6 +218,7 @@ impl StepFile {
             disable_key_version.map(Operation::DisableKeyVersion),
             enable_key_version.map(Operation::EnableKeyVersion),
             get_secret.map(Operation::GetSecret),
+            inject_fault.map(Operation::InjectFault),
             list_secrets.map(Operation::ListSecrets),
             purge_key.map(Operation::PurgeKey),
             read_key_id.map(Operation::ReadKeyId),
@@ -227,7 +232,7 @@ impl StepFile {
             vault_decrypt.map(Operation::VaultDecrypt),
             vault_encrypt.map(Operation::VaultEncrypt),
         ];
-        (operations.into_iter().flatten().collect(), Told { chapter, title, say, on_aks, expect, within })
+        (operations.into_iter().flatten().collect(), Told { chapter, title, say, explain, on_aks, expect, within })
     }
 }
 
@@ -236,6 +241,7 @@ pub(super) struct Told {
     chapter: Option<String>,
     title: Option<String>,
     say: Option<String>,
+    explain: Option<String>,
     on_aks: Option<String>,
     expect: Expect,
     within: Option<Span>,
@@ -248,6 +254,7 @@ impl Told {
             chapter: self.chapter,
             title: self.title.unwrap_or_else(|| operation.summary()),
             say: self.say,
+            explain: self.explain,
             on_aks: self.on_aks,
             operation,
             expect: self.expect,

@@ -50,18 +50,17 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Scenario>, Vec<StoryError>> {
     for file in files(paths, &mut errors) {
         match load_file(&file) {
             Err(error) => errors.push(error),
-            Ok((document, story)) => match first_with_name.get(&story.name) {
-                Some(first) => {
+            Ok((document, story)) => {
+                if let Some(first) = first_with_name.get(&story.name) {
                     let problem = document
                         .problem("/name", format!("the name `{}` is taken by {}", story.name, first.display()))
                         .with_help("reports tell stories apart by their names");
                     errors.extend(document.reject(vec![problem]).err().map(StoryError::Bad));
-                }
-                None => {
+                } else {
                     first_with_name.insert(story.name.clone(), file);
                     stories.push(story);
                 }
-            },
+            }
         }
     }
     if errors.is_empty() { Ok(stories) } else { Err(errors) }
@@ -81,8 +80,9 @@ pub fn schema_text() -> String {
     document::schema_text::<ScenarioFile>()
 }
 
-/// The scenario files at `paths`; paths without any are noted in `errors`.
-pub(crate) fn files(paths: &[PathBuf], errors: &mut Vec<StoryError>) -> Vec<PathBuf> {
+/// The files at `paths`: files as they are, and those in folders that end in `.yaml` or `.yml`, in the order of their
+/// paths and none twice. Paths without any are noted in `errors`.
+pub fn files(paths: &[PathBuf], errors: &mut Vec<StoryError>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
         let before = files.len();

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::stack::EncryptionAtRest;
+
 use super::expect::Expect;
-use super::file::{EncryptionAtRest, Scenario, ScenarioFile, Step, StepFile};
+use super::file::{Scenario, ScenarioFile, Step, StepFile};
 use super::operation::{Operation, VaultDecrypt};
 use super::words::{LookName, VersionName};
 
@@ -303,4 +305,4 @@ fn introduced_look(operation: &Operation) -> Option<&LookName> {
 }
 
 /// The longest `within`. A story should take seconds; what takes longer waits for the wrong thing.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);

@@ -17,7 +17,7 @@ pub mod operation;
 mod words;
 
 pub use expect::{Expect, Failure, FailureClass};
-pub use file::{EncryptionAtRest, Scenario, StackSpec, Step};
-pub use load::{StoryError, load, load_text, schema_text};
+pub use file::{Scenario, StackSpec, Step};
+pub use load::{StoryError, files, load, load_text, schema_text};
 pub use operation::Operation;
 pub use words::{LookName, Span, VersionName};

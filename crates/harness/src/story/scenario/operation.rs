@@ -9,6 +9,8 @@
 //! until its expectation holds.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,8 @@ pub enum Operation {
     AdvanceClock(Span),
     /// `check-health`: asks one health path of the API server.
     CheckHealth(HealthPath),
+    /// `clear-faults`: ends every fault of the vault.
+    ClearFaults(Nothing),
     /// `create-key`: makes a key of the stack's name where there is none.
     CreateKey(NewKeyVersion),
     /// `create-secret`: creates a Secret.
@@ -37,6 +41,8 @@ pub enum Operation {
     EnableKeyVersion(KeyVersion),
     /// `get-secret`: reads one Secret.
     GetSecret(SecretName),
+    /// `inject-fault`: makes the vault misbehave.
+    InjectFault(VaultFault),
     /// `list-secrets`: lists the Secrets of one namespace or of all.
     ListSecrets(SecretList),
     /// `purge-key`: destroys the soft-deleted key for good.
@@ -69,6 +75,7 @@ impl Operation {
         match self {
             Self::AdvanceClock(_) => "advance-clock",
             Self::CheckHealth(_) => "check-health",
+            Self::ClearFaults(_) => "clear-faults",
             Self::CreateKey(_) => "create-key",
             Self::CreateSecret(_) => "create-secret",
             Self::DeleteKey(_) => "delete-key",
@@ -76,6 +83,7 @@ impl Operation {
             Self::DisableKeyVersion(_) => "disable-key-version",
             Self::EnableKeyVersion(_) => "enable-key-version",
             Self::GetSecret(_) => "get-secret",
+            Self::InjectFault(_) => "inject-fault",
             Self::ListSecrets(_) => "list-secrets",
             Self::PurgeKey(_) => "purge-key",
             Self::ReadKeyId(_) => "read-key-id",
@@ -107,7 +115,12 @@ impl Operation {
             Self::CreateKey(key) | Self::RotateKey(key) => key.version.to_string(),
             Self::VaultDecrypt(decrypt) => decrypt.of.to_string(),
             Self::VaultEncrypt(encrypt) => format!("with {}", encrypt.version),
-            Self::DeleteKey(_) | Self::PurgeKey(_) | Self::RecoverKey(_) | Self::RewriteSecrets(_) => String::new(),
+            Self::InjectFault(fault) => fault.to_string(),
+            Self::ClearFaults(_)
+            | Self::DeleteKey(_)
+            | Self::PurgeKey(_)
+            | Self::RecoverKey(_)
+            | Self::RewriteSecrets(_) => String::new(),
         };
         format!("{} {object}", self.verb()).trim_end().to_owned()
     }
@@ -139,12 +152,14 @@ impl Operation {
         };
         match self {
             Self::AdvanceClock(_)
+            | Self::ClearFaults(_)
             | Self::CreateKey(_)
             | Self::CreateSecret(_)
             | Self::DeleteKey(_)
             | Self::DeleteSecret(_)
             | Self::DisableKeyVersion(_)
             | Self::EnableKeyVersion(_)
+            | Self::InjectFault(_)
             | Self::PurgeKey(_)
             | Self::RecoverKey(_)
             | Self::ReplaceSecret(_)
@@ -294,6 +309,66 @@ pub struct Metric {
     pub look: Option<LookName>,
 }
 
+/// A way in which the vault misbehaves until `clear-faults`.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct VaultFault {
+    /// Which requests it strikes.
+    #[serde(default)]
+    pub on: FaultTarget,
+    /// What it does to them.
+    pub effect: FaultEffect,
+    /// How many requests it strikes; without it, all of them.
+    #[serde(default)]
+    pub times: Option<NonZeroU32>,
+}
+
+/// Which requests a fault strikes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultTarget {
+    /// Decryptions.
+    Decrypt,
+    /// Encryptions.
+    Encrypt,
+    /// Every request, those for tokens among them.
+    #[default]
+    Everything,
+    /// Requests for tokens.
+    Identity,
+}
+
+/// What a fault does to a request.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultEffect {
+    /// Answers late, by this much real time.
+    Delay(Span),
+    /// Closes the connection without an answer.
+    Drop,
+    /// Does not answer.
+    Hang,
+    /// Refuses with this HTTP status.
+    Refuse(#[schemars(range(min = 400, max = 599))] u16),
+}
+
+impl fmt::Display for VaultFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = match self.on {
+            FaultTarget::Decrypt => "decrypt",
+            FaultTarget::Encrypt => "encrypt",
+            FaultTarget::Everything => "everything",
+            FaultTarget::Identity => "identity",
+        };
+        match &self.effect {
+            FaultEffect::Delay(by) => write!(f, "on {target}: delay by {by}"),
+            FaultEffect::Drop => write!(f, "on {target}: drop the connection"),
+            FaultEffect::Hang => write!(f, "on {target}: hang"),
+            FaultEffect::Refuse(status) => write!(f, "on {target}: refuse with {status}"),
+        }
+    }
+}
+
 /// A part of the stack that can be restarted alone.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -304,8 +379,8 @@ pub enum Part {
     Plugin,
 }
 
-impl std::fmt::Display for Part {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ApiServer => "API server",
             Self::Plugin => "plugin",

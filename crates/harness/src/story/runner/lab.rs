@@ -1,0 +1,88 @@
+//! One story's stack with everything that the story knows about it: how to reach it, which key versions it has made and
+//! named, what it has seen, which Secrets it has touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::stack::Stack;
+use crate::story::scenario::{LookName, VersionName};
+use crate::story::wire::{KeyIds, Refusal, Wires, key_id_hash};
+
+use super::RunError;
+use super::sight::{Looks, Outcome, Seen};
+
+/// A stack under a story.
+pub(super) struct Lab {
+    pub(super) stack: Stack,
+    pub(super) wires: Wires,
+    /// Ids of the key versions that the story has named.
+    versions: BTreeMap<VersionName, String>,
+    pub(super) looks: Looks,
+    /// Secrets that the story has named, as namespace and name.
+    pub(super) touched: BTreeSet<(String, String)>,
+}
+
+impl Lab {
+    /// Takes a stack that has just started; the newest version of its key is the story's `first`.
+    pub(super) async fn new(stack: Stack) -> Result<Self, RunError> {
+        let wires = Wires::new(stack.ready()).await?;
+        let first = wires.vault.newest().await;
+        let first = first.map_err(|refusal| RunError::Vault { refusal: refusal.to_string() })?;
+        Ok(Self {
+            stack,
+            wires,
+            versions: BTreeMap::from([(VersionName::first(), first)]),
+            looks: Looks::new(),
+            touched: BTreeSet::new(),
+        })
+    }
+
+    /// The id of a version that the story has named. The loader has proved that the name is introduced, but the step
+    /// that should have made the version may have been refused as expected.
+    pub(super) fn version(&self, name: &VersionName) -> Result<String, Refusal> {
+        let id = self.versions.get(name).cloned();
+        id.ok_or_else(|| Refusal::nonsense(format!("there is no key version `{name}` in this run")))
+    }
+
+    /// Notes what a new version is called.
+    pub(super) fn name_version(&mut self, name: &VersionName, id: &str) {
+        self.versions.insert(name.clone(), id.to_owned());
+    }
+
+    /// The story's name for the version that a key id names; a key id that nobody knows is shown as it is.
+    pub(super) fn name_of_key_id(&self, key_id: &str) -> String {
+        let ids = self.key_ids();
+        let version = ids.version(key_id);
+        let name = self.versions.iter().find(|(_, id)| Some(id.as_str()) == version).map(|(name, _)| name.to_string());
+        name.unwrap_or_else(|| format!("unknown key id {key_id}"))
+    }
+
+    /// The id of the version that a key id names.
+    pub(super) fn version_id_of(&self, key_id: &str) -> Result<String, Refusal> {
+        let id = self.key_ids().version(key_id).map(str::to_owned);
+        id.ok_or_else(|| Refusal::nonsense(format!("key id {key_id} is of no version that this story has made")))
+    }
+
+    /// The story's name for the version whose key id has this hash, as metrics show it.
+    pub(super) fn name_of_key_id_hash(&self, hash: &str) -> String {
+        let ids = self.key_ids();
+        let known = |id: &str| ids.key_id(id).is_some_and(|key_id| key_id_hash(key_id) == hash);
+        let name = self.versions.iter().find(|(_, id)| known(id)).map(|(name, _)| name.to_string());
+        name.unwrap_or_else(|| format!("unknown key id hash {hash}"))
+    }
+
+    /// Keeps what a step saw under the name that the story gave it.
+    pub(super) fn remember(&mut self, name: Option<&LookName>, outcome: &Outcome) {
+        if let (Some(name), Ok(sight)) = (name, outcome) {
+            self.looks.insert(name.clone(), sight.seen.clone());
+        }
+    }
+
+    /// Something seen earlier.
+    pub(super) fn look(&self, name: &LookName) -> Result<&Seen, Refusal> {
+        self.looks.get(name).ok_or_else(|| Refusal::nonsense(format!("nothing was seen that is called `{name}`")))
+    }
+
+    fn key_ids(&self) -> KeyIds {
+        KeyIds::new(self.wires.vault.key_url(), self.versions.values().cloned())
+    }
+}
