@@ -73,6 +73,8 @@ const RSA_OAEP_256: &str = "RSA-OAEP-256";
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -106,5 +108,17 @@ mod tests {
             require_ours(&made).unwrap_err().to_string(),
             "algorithm  does not match expected algorithm RSA-OAEP-256 used for encryption"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_exact_values_pass(algorithm: Vec<u8>, version: Vec<u8>, other in ".{0,20}") {
+            let mut made = annotations(&Receipt::default());
+            made.insert(other, Vec::new());
+            made.insert(ALGORITHM.to_owned(), algorithm.clone());
+            made.insert(VERSION.to_owned(), version.clone());
+            let passes = algorithm == RSA_OAEP_256.as_bytes() && version == ANNOTATION_VERSION.as_bytes();
+            prop_assert_eq!(require_ours(&made).is_ok(), passes);
+        }
     }
 }

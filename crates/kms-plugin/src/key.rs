@@ -183,6 +183,8 @@ fn is_object_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -237,6 +239,20 @@ mod tests {
             "http://kyanite.vault.azure.net/keys/kms/v1",
         ] {
             assert_eq!(version(kid), None, "{kid}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_version_of_a_kid_is_the_one_it_was_made_of(version in "[-0-9a-zA-Z]{1,127}", noise in ".{0,60}") {
+            let key = Key::new(&"kyanite".parse().unwrap(), "vault.azure.net", "kms".parse().unwrap());
+            let found = key.version_in(&format!("{}/{version}", key.url()));
+            prop_assert_eq!(found.as_ref().map(KeyVersion::as_str), Some(version.as_str()));
+            // A name that is taken goes into a URL as it is.
+            if let Ok(taken) = noise.parse::<KeyVersion>() {
+                prop_assert!(!taken.as_str().contains(['/', '?', '#', '%', ' ']));
+            }
+            let _ = key.version_in(&noise);
         }
     }
 }

@@ -111,7 +111,7 @@ impl Inner {
             }
             Err(error) => {
                 let error = self.failed(begun, Operation::Encrypt, None, error);
-                warn!("looking for a newer key version: {error}");
+                warn!("looking for a newer key version: {}", error.text());
                 Err(error)
             }
         }
@@ -261,13 +261,21 @@ pub(crate) enum OperationError {
     PlaintextLength { bytes: usize },
     #[error("key id {key_id} is of no known version of {key} ({})", known_and_listing(known, listing.as_deref()))]
     UnknownKey { key_id: String, key: String, known: Vec<KnownVersion>, listing: Option<Arc<VaultClientError>> },
-    #[error("failed to {operation}, error: {source}")]
+    #[error("failed to {operation}")]
     Vault { operation: Operation, source: Arc<VaultClientError> },
 }
 
 impl OperationError {
     fn vault(operation: Operation, error: VaultClientError) -> Self {
         Self::Vault { operation, source: Arc::new(error) }
+    }
+
+    /// The whole text for the peer and the log, joined as Azure's plugin joins it.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Vault { source, .. } => format!("{self}, error: {source}"),
+            _ => self.to_string(),
+        }
     }
 
     /// The class, for the gRPC code and the log.

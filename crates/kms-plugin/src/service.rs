@@ -103,7 +103,8 @@ impl KeyManagementService for Service {
 /// Differs: every failure of Azure's plugin has the code Unknown.
 fn refused(method: &str, error: &OperationError) -> Status {
     let class = error.class();
-    warn!(method, ?class, "{error}");
+    let text = error.text();
+    warn!(method, ?class, "{text}");
     let code = match class {
         FailureClass::Bug | FailureClass::Corrupt => Code::Internal,
         FailureClass::Denied => Code::PermissionDenied,
@@ -114,7 +115,7 @@ fn refused(method: &str, error: &OperationError) -> Status {
         FailureClass::TimedOut => Code::DeadlineExceeded,
         FailureClass::Unavailable => Code::Unavailable,
     };
-    Status::new(code, error.to_string())
+    Status::new(code, text)
 }
 
 /// What Azure's plugin says. It must never change during an API server's life, so Kyanite says it too.

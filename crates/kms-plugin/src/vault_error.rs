@@ -62,8 +62,8 @@ pub enum VaultClientError {
         host: String,
         /// The innermost reason: the system's or the proxy's.
         cause: String,
-        /// The SDK's error.
-        source: Box<SdkError>,
+        /// The SDK's error; `cause` says it, so it is not this error's source.
+        detail: Box<SdkError>,
     },
     /// The time of the call was over before an answer came.
     #[error("key vault has not answered within {:.1} s", after.as_secs_f32())]
@@ -72,10 +72,12 @@ pub enum VaultClientError {
         after: Duration,
     },
     /// The SDK failed in a way that is not the other side's.
-    #[error("the Azure SDK failed: {source}")]
+    #[error("the Azure SDK failed ({cause})")]
     Sdk {
-        /// The SDK's error.
-        source: Box<SdkError>,
+        /// The innermost reason.
+        cause: String,
+        /// The SDK's error; `cause` says it, so it is not this error's source.
+        detail: Box<SdkError>,
     },
     /// The answer was a success and cannot be read.
     #[error("key vault's answer cannot be read: {what}")]
@@ -148,7 +150,7 @@ impl VaultClientError {
                 }
                 ErrorKind::Connection | ErrorKind::Io => {
                     let (host, cause) = (host_of(layer), innermost(layer));
-                    return Self::Connection { origin, host, cause, source: Box::new(error) };
+                    return Self::Connection { origin, host, cause, detail: Box::new(error) };
                 }
                 _ => {}
             }
@@ -156,7 +158,7 @@ impl VaultClientError {
         if matches!(error.kind(), ErrorKind::DataConversion) {
             return Self::Unreadable { what: "it is not the JSON it should be" };
         }
-        Self::Sdk { source: Box::new(error) }
+        Self::Sdk { cause: innermost(&error), detail: Box::new(error) }
     }
 }
 
