@@ -187,6 +187,10 @@ mod tests {
     fn a_secret_is_never_shown() {
         let secret = Secret::new("correct-horse".to_owned());
         assert_eq!(format!("{secret:?} {secret:#?}"), "Secret(redacted) Secret(redacted)");
+        let client_secret = Secret::new("correct-horse".to_owned());
+        let kind = PrincipalKind::ServicePrincipal { client_secret };
+        let principal = Principal { client_id: Uuid::nil(), object_id: Uuid::nil(), kind };
+        assert!(!format!("{principal:?}").contains("correct"));
         assert!(secret.matches("correct-horse"));
         assert!(!secret.matches("correct-hors"));
         assert!(!secret.matches(""));

@@ -6,7 +6,7 @@
 //! is accepted, so that a client's unauthenticated first probe neither sees it nor uses it up.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -132,12 +132,12 @@ pub(crate) enum Verdict {
 pub(crate) struct Faults {
     /// Also wakes the requests that hang when a fault is cleared.
     injected: watch::Sender<Vec<InjectedFault>>,
-    next_id: Mutex<u64>,
+    next_id: AtomicU64,
 }
 
 impl Faults {
     pub(crate) fn new() -> Self {
-        Self { injected: watch::Sender::new(Vec::new()), next_id: Mutex::new(1) }
+        Self { injected: watch::Sender::new(Vec::new()), next_id: AtomicU64::new(1) }
     }
 
     pub(crate) fn inject(&self, fault: Fault) -> Result<FaultId, FaultError> {
@@ -146,12 +146,7 @@ impl Faults {
         {
             return Err(FaultError::Status { status });
         }
-        let id = {
-            let mut next = self.next_id.lock().unwrap_or_else(PoisonError::into_inner);
-            let id = FaultId(*next);
-            *next = next.saturating_add(1);
-            id
-        };
+        let id = FaultId(self.next_id.fetch_add(1, Ordering::Relaxed));
         self.injected.send_modify(|injected| injected.push(InjectedFault { id, fault, struck: 0 }));
         Ok(id)
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::storage::{Store, StoreError};
-use crate::vault::{Change, CryptoError, KeyName, Keyring, RsaKey, RsaSize, VaultError, VaultName, VersionId};
+use crate::vault::{Change, CryptoError, Keyring, RsaKey, RsaSize, VaultError, VaultName, VersionId};
 
 /// A vault in service.
 #[derive(Debug)]
@@ -100,12 +100,11 @@ impl LiveVault {
 
     fn purge_due(&self, now: Timestamp) -> Result<(), ServiceError> {
         let due = self.keyring().due(now);
-        for change in &due {
-            if let Change::Remove(name) = change {
-                log_purge(&self.name, name);
-            }
+        if due.is_empty() {
+            return Ok(());
         }
-        if due.is_empty() { Ok(()) } else { self.commit(due) }
+        tracing::info!(vault = %self.name, keys = due.len(), "purging deleted keys: their retention has ended");
+        self.commit(due)
     }
 
     fn commit(&self, changes: Vec<Change>) -> Result<(), ServiceError> {
@@ -146,8 +145,4 @@ pub(crate) enum ServiceError {
         #[source]
         source: JoinError,
     },
-}
-
-fn log_purge(vault: &VaultName, key: &KeyName) {
-    tracing::info!(%vault, %key, "purged a deleted key: its retention has ended");
 }

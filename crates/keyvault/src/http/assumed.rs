@@ -54,9 +54,9 @@ pub(super) const TOKEN_MALFORMED: &str = "Error validating token: it is not a we
 pub(super) const TOKEN_CLAIMS: &str = "Error validating token: a required claim is missing or malformed.";
 /// The body of `GET /healthstatus`; only its length, 4 bytes, is documented.
 pub(super) const HEALTH_BODY: &[u8] = b"\"OK\"";
-/// What is refused because Kyanite does not have it yet.
+/// `Differs:` what is refused because Kyanite does not have it yet, and Azure does.
 pub(super) const NOT_EMULATED: (StatusCode, &str) = (StatusCode::NOT_IMPLEMENTED, "NotImplemented");
-/// A host that is no vault of this stack. On Azure its name would not resolve.
+/// `Differs:` a host that is no vault of this stack. On Azure its name would not resolve.
 pub(super) const NO_SUCH_VAULT: (StatusCode, &str) = (StatusCode::NOT_FOUND, "VaultNotFound");
 
 /// A deleted key that is not there.

@@ -13,8 +13,7 @@ use crate::http::wire::{AttributesRequest, CreateRequest, CryptRequest, UpdateRe
 use crate::http::{assumed, base64url};
 use crate::vault::{Algorithm, KeyName, KeyOperation, Patch, RsaSize, Tags};
 
-/// An operation with everything it needs.
-#[derive(Debug)]
+/// An operation with everything it needs. Not to be shown: its input may be a plaintext.
 pub(super) enum KeyCommand {
     Create { name: KeyName, size: RsaSize, operations: Vec<KeyOperation>, validity: Validity, tags: Option<Tags> },
     Crypt { crypt: Crypt, name: KeyName, version: VersionRef, algorithm: Algorithm, input: Vec<u8> },

@@ -2,6 +2,9 @@
 //!
 //! The order: host, token (401), api-version and route, query and body (400), permission (403), existence (404, 409), state
 //! of the key (403), cryptography (400). A client's first request carries neither token nor body, so the token comes first.
+//! `Assumed:` the order, which is inferred from what the service's texts know when they are written; in particular that the
+//! token is asked for before the path is looked at.
+//! `Differs:` every declared principal may do everything, because access rules are not emulated yet.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -259,6 +262,7 @@ fn challenged(error: ApiError, audience: &Audience, emulator: &Emulator) -> Repl
 /// The headers that each answer of a vault carries.
 ///
 /// Captured in Azure/azure-sdk-for-net#38464 and #22002, hashicorp/terraform-provider-azurerm#12285.
+/// `Differs:` the `Date` is that of the stack's clock, so that it agrees with the times of the keys.
 fn with_vault_headers(mut reply: Reply, emulator: &Emulator, inbound: &Inbound, trace: &Trace) -> Reply {
     let headers = reply.headers_mut();
     let fixed = [
@@ -288,7 +292,7 @@ fn with_vault_headers(mut reply: Reply, emulator: &Emulator, inbound: &Inbound, 
     reply
 }
 
-/// How the service says from where it was reached.
+/// How the service says from where it was reached. `Assumed:` the form for IPv6.
 fn network_info(peer: IpAddr) -> String {
     match peer.to_canonical() {
         IpAddr::V4(peer) => format!("conn_type=Ipv4;addr={peer};act_addr_fam=InterNetwork;"),

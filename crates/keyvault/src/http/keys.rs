@@ -15,7 +15,7 @@ use crate::http::reply::Reply;
 use crate::http::route::{Crypt, VersionRef};
 use crate::http::wire::{CryptResponse, KeyList, Writer};
 use crate::vault::{
-    Algorithm, Change, Key, KeyName, KeyOperation, KeyVersion, NewVersion, Patch, RsaSize, Tags, VaultError, VersionId,
+    Algorithm, Change, Key, KeyName, KeyOperation, KeyVersion, NewVersion, Patch, RsaSize, Tags, VersionId,
 };
 
 /// A vault as one caller sees it.
@@ -46,7 +46,7 @@ impl VaultView<'_> {
                 self.crypt(crypt, name, &version, algorithm, input).await
             }
             KeyCommand::Delete { name } => {
-                let key = self.vault.change(move |keyring, now| with_key(keyring.delete(&name, now)?)).await?;
+                let key = self.vault.change(move |keyring, now| Ok(put(keyring.delete(&name, now)?))).await?;
                 Ok(self.key(&key, key.latest()))
             }
             KeyCommand::Get { name, version } => self.get(&name, &version).await,
@@ -62,7 +62,7 @@ impl VaultView<'_> {
                 Ok(Answer { reply: Reply::empty(StatusCode::NO_CONTENT), key_id: None })
             }
             KeyCommand::Recover { name } => {
-                let key = self.vault.change(move |keyring, now| with_key(keyring.recover(&name, now)?)).await?;
+                let key = self.vault.change(move |keyring, now| Ok(put(keyring.recover(&name, now)?))).await?;
                 Ok(self.key(&key, key.latest()))
             }
             KeyCommand::Rotate { name } => self.rotate(name).await,
@@ -89,14 +89,14 @@ impl VaultView<'_> {
             expires: validity.expires,
             tags,
         };
-        let key = self.vault.change(move |keyring, now| with_key(keyring.create(&name, id, new, now)?)).await?;
+        let key = self.vault.change(move |keyring, now| Ok(put(keyring.create(&name, id, new, now)?))).await?;
         Ok(self.key(&key, key.latest()))
     }
 
     async fn rotate(&self, name: KeyName) -> Result<Answer, ApiError> {
         let size = self.vault.read(|keyring, _| Ok(keyring.find(&name, None)?.1.material.size())).await?;
         let (material, id) = LiveVault::generate(size).await?;
-        let key = self.vault.change(move |keyring, now| with_key(keyring.rotate(&name, id, material, now)?)).await?;
+        let key = self.vault.change(move |keyring, now| Ok(put(keyring.rotate(&name, id, material, now)?))).await?;
         Ok(self.key(&key, key.latest()))
     }
 
@@ -105,8 +105,8 @@ impl VaultView<'_> {
         let (key, version) = self
             .vault
             .change(move |keyring, now| {
-                let (change, changed) = keyring.update(&name, version, patch, now)?;
-                let (change, key) = with_key(change)?;
+                let (key, changed) = keyring.update(&name, version, patch, now)?;
+                let (change, key) = put(key);
                 Ok((change, (key, changed)))
             })
             .await?;
@@ -179,7 +179,7 @@ impl VaultView<'_> {
         Ok(self.key_list(&keys, next_link))
     }
 
-    /// `Assumed:` versions are listed in the order they were made.
+    /// `Assumed:` versions are listed in the order they were made, and those of a key that is not there are a 404.
     async fn list_versions(&self, name: &KeyName, page: &Page) -> Result<Answer, ApiError> {
         let after: Option<VersionId> = page.after()?;
         let key = self.vault.read(|keyring, _| Ok(Arc::clone(keyring.find(name, None)?.0))).await?;
@@ -220,15 +220,9 @@ impl VaultView<'_> {
     }
 }
 
-/// A change with the key as it will be.
-fn with_key(change: Change) -> Result<(Change, Arc<Key>), VaultError> {
-    match &change {
-        Change::Put(key) => {
-            let key = Arc::clone(key);
-            Ok((change, key))
-        }
-        Change::Remove(name) => Err(VaultError::KeyNotFound { name: name.clone(), version: None }),
-    }
+/// The change that gives a key its new shape, and that shape.
+fn put(key: Arc<Key>) -> (Change, Arc<Key>) {
+    (Change::Put(Arc::clone(&key)), key)
 }
 
 fn mark_key(key: &Arc<Key>) -> String {

@@ -1,6 +1,7 @@
 //! An answer before it is sent.
 
 use std::any::Any;
+use std::fmt;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -12,7 +13,6 @@ use crate::chain::chain;
 use crate::http::api_error::ApiError;
 
 /// An answer, with what the journal wants to know of it.
-#[derive(Debug)]
 pub(crate) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
@@ -83,6 +83,13 @@ impl Reply {
     }
 }
 
+/// Not the body: it may carry a token or a plaintext.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
 /// The answer to a request whose handling panicked.
 pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
     let text = match payload.downcast::<String>() {
@@ -91,4 +98,23 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
     };
     tracing::error!(panic = text, "a request's handling panicked; please report this as a bug");
     ApiError::internal().into_reply().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_answers_in_the_services_shape() {
+        let payloads: [Box<dyn Any + Send>; 3] = [Box::new("text"), Box::new(String::from("text")), Box::new(7)];
+        for payload in payloads {
+            let response = panicked(payload);
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["error"]["code"], "InternalServerError");
+        }
+    }
 }

@@ -1,4 +1,6 @@
 //! The JSON of keys, member by member as in the service contract, `Keys/models.tsp`.
+//!
+//! `Assumed:` a member of a request that is null counts as absent, and answers have `tags` only if some were ever given.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +43,7 @@ pub(super) struct AttributesRequest {
 }
 
 /// `KeyOperationsParameters`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CryptRequest {
     pub(super) alg: Option<String>,
@@ -49,7 +51,7 @@ pub(super) struct CryptRequest {
 }
 
 /// `KeyOperationResult`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct CryptResponse {
     pub(super) kid: String,
     pub(super) value: String,

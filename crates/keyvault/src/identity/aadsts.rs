@@ -2,6 +2,7 @@
 //!
 //! Codes and texts: <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>. The shape:
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#error-response>.
+//! `Differs:` what Kyanite does not have is refused in this shape, without a number.
 //! `Assumed:` the HTTP statuses and the exact texts, which are common knowledge and were not checked against the service.
 
 use http::StatusCode;

@@ -172,5 +172,5 @@ fn selector(inbound: &Inbound) -> IdentitySelector<'_> {
 
 const METADATA: HeaderName = HeaderName::from_static("metadata");
 const IDENTITY_HEADER: HeaderName = HeaderName::from_static("x-identity-header");
-/// A managed identity's token lives a day, less the second that Entra takes off.
+/// `Assumed:` a managed identity's token lives a day, less the second that Entra takes off.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(86_399);

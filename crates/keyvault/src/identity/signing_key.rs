@@ -123,3 +123,15 @@ pub(crate) enum SigningKeyError {
         source: tokio::task::JoinError,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_key_is_never_shown() {
+        let key = SigningKey::obtain(&Store::in_memory()).unwrap();
+        assert_eq!(format!("{key:?}"), format!("SigningKey {{ id: {:?}, .. }}", key.id()));
+        assert_eq!(key.id().len(), 27);
+    }
+}

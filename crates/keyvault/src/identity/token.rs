@@ -214,5 +214,5 @@ fn issuer_v2(tenant_id: Uuid) -> String {
     format!("https://login.microsoftonline.com/{tenant_id}/v2.0")
 }
 
-/// Entra dates a token five minutes back, for verifiers whose clock is behind.
+/// `Assumed:` Entra dates a token five minutes back, for verifiers whose clock is behind.
 const NOT_BEFORE_SKEW_SECONDS: i64 = 300;

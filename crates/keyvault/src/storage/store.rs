@@ -272,3 +272,58 @@ const KEYS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("keys")
 const MATERIAL: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("material");
 /// Cannot be a vault's key: it has no slash.
 const SIGNING_KEY: &str = "entra-signing-key";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_with(write: impl FnOnce(&redb::WriteTransaction)) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path()).unwrap());
+        let database = Database::open(dir.path().join(FILE_NAME)).unwrap();
+        let transaction = database.begin_write().unwrap();
+        write(&transaction);
+        transaction.commit().unwrap();
+        dir
+    }
+
+    fn load(dir: &Path) -> Result<Vec<Key>, OpenError> {
+        Store::open(dir)?.load(&"kyanite".parse().unwrap(), dir)
+    }
+
+    #[test]
+    fn a_file_of_another_format_is_refused() {
+        let dir = file_with(|transaction| {
+            transaction.open_table(META).unwrap().insert(FORMAT_FIELD, 7).unwrap();
+        });
+        let error = load(dir.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Version { found: 7, expected: FORMAT, .. }), "{error:?}");
+        assert!(error.to_string().ends_with("it has format 7, this version reads 1"), "{error}");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_refused() {
+        let version = r#"{"id":"00ab34cd56ef78901234567890abcdef","enabled":true,"not_before":null,"expires":null,
+            "created":0,"updated":0,"operations":[],"tags":null}"#;
+        let no_material = format!(r#"{{"name":"kms","versions":[{version}],"deletion":null}}"#);
+        for record in ["", "{}", r#"{"name":"kms","versions":[],"deletion":null}"#, &no_material] {
+            let dir = file_with(|transaction| {
+                transaction.open_table(KEYS).unwrap().insert("kyanite/kms", record.as_bytes()).unwrap();
+            });
+            let error = load(dir.path()).unwrap_err();
+            assert!(matches!(error, OpenError::Corrupt { source: None, .. }), "{record}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn another_vaults_keys_are_left_alone() {
+        let dir = file_with(|transaction| {
+            let mut keys = transaction.open_table(KEYS).unwrap();
+            // Names around the range of `kyanite/`.
+            for id in ["kyanit/kms", "kyanite-2/kms", "kyanitf/kms"] {
+                keys.insert(id, b"unreadable".as_slice()).unwrap();
+            }
+        });
+        assert!(load(dir.path()).unwrap().is_empty());
+    }
+}

@@ -178,6 +178,8 @@ impl KeyVersion {
 
     /// Whether the version is enabled, for an operation that asks for nothing else.
     ///
+    /// `Assumed:` GET is such an operation; three independent emulators say so, no document does.
+    ///
     /// # Errors
     ///
     /// [`VaultError::KeyDisabled`].
@@ -260,6 +262,8 @@ impl KeyOperation {
 }
 
 /// Refuses a validity that ends before it begins.
+///
+/// `Assumed:` the service does so; and that it accepts an `exp` that has passed already.
 ///
 /// # Errors
 ///

@@ -1,6 +1,7 @@
 //! All keys of one vault, and the life cycle: create, update, delete, recover, purge.
 //!
-//! Pure: an operation looks at the keyring and answers with the [`Change`] that would carry it out, or with the refusal.
+//! Pure: an operation looks at the keyring and answers with the key as it would be, or with the refusal; a [`Change`]
+//! carries it out.
 //! A deleted key whose retention has ended counts as purged from that moment on, whether or not [`Keyring::due`] has been
 //! carried out yet.
 
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::vault::key::{check_validity, whole_seconds};
 use crate::vault::{
-    Deletion, Key, KeyName, KeyOperation, KeyVersion, NewVersion, Patch, RecoveryPolicy, VaultError, VersionId,
+    Deletion, Key, KeyName, KeyOperation, KeyVersion, NewVersion, Patch, RecoveryPolicy, RsaKey, VaultError, VersionId,
 };
 
 /// The keys of one vault.
@@ -157,7 +158,7 @@ impl Keyring {
         id: VersionId,
         new: NewVersion,
         now: Timestamp,
-    ) -> Result<Change, VaultError> {
+    ) -> Result<Arc<Key>, VaultError> {
         self.check_name(name, now)?;
         check_validity(new.not_before, new.expires)?;
         let version = KeyVersion::new(id, new, now);
@@ -165,7 +166,7 @@ impl Keyring {
             Ok((key, _)) => key.with_version(version),
             Err(_) => Key::new(name.clone(), version),
         };
-        Ok(Change::Put(Arc::new(key)))
+        Ok(Arc::new(key))
     }
 
     /// A new version of a key that is there, like its latest but for material, id and times.
@@ -180,9 +181,9 @@ impl Keyring {
         &self,
         name: &KeyName,
         id: VersionId,
-        material: Arc<crate::vault::RsaKey>,
+        material: Arc<RsaKey>,
         now: Timestamp,
-    ) -> Result<Change, VaultError> {
+    ) -> Result<Arc<Key>, VaultError> {
         let (key, latest) = self.find(name, None)?;
         let new = NewVersion {
             material,
@@ -192,10 +193,10 @@ impl Keyring {
             expires: None,
             tags: latest.tags.clone(),
         };
-        Ok(Change::Put(Arc::new(key.with_version(KeyVersion::new(id, new, now)))))
+        Ok(Arc::new(key.with_version(KeyVersion::new(id, new, now))))
     }
 
-    /// Changes a version's attributes, operations or tags, whatever its state.
+    /// A key with one version's attributes, operations or tags changed, whatever its state; and that version.
     ///
     /// # Errors
     ///
@@ -206,35 +207,37 @@ impl Keyring {
         version: Option<VersionId>,
         patch: Patch,
         now: Timestamp,
-    ) -> Result<(Change, Arc<KeyVersion>), VaultError> {
+    ) -> Result<(Arc<Key>, Arc<KeyVersion>), VaultError> {
         let (key, version) = self.find(name, version)?;
         let changed = Arc::new(version.patched(patch, now)?);
-        Ok((Change::Put(Arc::new(key.with_changed(&changed))), changed))
+        Ok((Arc::new(key.with_changed(&changed)), changed))
     }
 
-    /// Deletes a key with all its versions; it is kept for the vault's retention.
+    /// A key deleted with all its versions; it is kept for the vault's retention.
+    ///
+    /// `Differs:` deleting and recovering take effect at once; on Azure each takes some seconds.
     ///
     /// # Errors
     ///
     /// [`VaultError::KeyNotFound`].
-    pub(crate) fn delete(&self, name: &KeyName, now: Timestamp) -> Result<Change, VaultError> {
+    pub(crate) fn delete(&self, name: &KeyName, now: Timestamp) -> Result<Arc<Key>, VaultError> {
         let (key, _) = self.find(name, None)?;
         let deleted = whole_seconds(now);
         let deletion = Deletion { deleted, purge_at: self.policy.purge_at(deleted) };
-        Ok(Change::Put(Arc::new(key.with_deletion(Some(deletion)))))
+        Ok(Arc::new(key.with_deletion(Some(deletion))))
     }
 
-    /// Brings a deleted key back with all its versions.
+    /// A deleted key brought back with all its versions.
     ///
     /// # Errors
     ///
     /// [`VaultError::DeletedKeyNotFound`].
-    pub(crate) fn recover(&self, name: &KeyName, now: Timestamp) -> Result<Change, VaultError> {
+    pub(crate) fn recover(&self, name: &KeyName, now: Timestamp) -> Result<Arc<Key>, VaultError> {
         let (key, _) = self.find_deleted(name, now)?;
-        Ok(Change::Put(Arc::new(key.with_deletion(None))))
+        Ok(Arc::new(key.with_deletion(None)))
     }
 
-    /// Removes a deleted key for good.
+    /// The removal of a deleted key, for good.
     ///
     /// # Errors
     ///

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use crate::vault::{
-    Change, KeyName, KeyOperation, Keyring, NewVersion, Patch, RecoveryPolicy, RsaKey, RsaSize, VaultError, VersionId,
+    Change, Key, KeyName, KeyOperation, Keyring, NewVersion, Patch, RecoveryPolicy, RsaKey, RsaSize, VaultError,
+    VersionId,
 };
 
 #[derive(Clone, Debug)]
@@ -103,7 +104,7 @@ impl World {
                     other => other,
                 };
                 let done = self.keyring.purge(&name(*key), self.now);
-                assert_eq!(self.carry_out(done), expected);
+                assert_eq!(done.map(|change| self.keyring.apply(change)), expected);
                 if expected.is_ok() {
                     self.model.get_mut(key).unwrap().purge_at = Some(self.now);
                 }
@@ -152,7 +153,7 @@ impl World {
 
     fn update(&mut self, key: usize, version: prop::sample::Index, change: impl FnOnce(&mut ModelVersion)) {
         let Ok(found) = self.live(key) else {
-            let done = self.keyring.update(&name(key), None, Patch::default(), self.now).map(|(change, _)| change);
+            let done = self.keyring.update(&name(key), None, Patch::default(), self.now).map(|(key, _)| key);
             assert_eq!(self.carry_out(done), Err(not_found(key, None)));
             return;
         };
@@ -169,15 +170,15 @@ impl World {
             Some((start, end)) if end <= start => Err(VaultError::EmptyValidity),
             _ => Ok(()),
         };
-        let done = self.keyring.update(&name(key), Some(version.id), patch, self.now).map(|(change, _)| change);
+        let done = self.keyring.update(&name(key), Some(version.id), patch, self.now).map(|(key, _)| key);
         assert_eq!(self.carry_out(done), expected);
         if expected.is_ok() {
             self.model.get_mut(&key).unwrap().versions[index] = version;
         }
     }
 
-    fn carry_out(&mut self, done: Result<Change, VaultError>) -> Result<(), VaultError> {
-        done.map(|change| self.keyring.apply(change))
+    fn carry_out(&mut self, done: Result<Arc<Key>, VaultError>) -> Result<(), VaultError> {
+        done.map(|key| self.keyring.apply(Change::Put(key)))
     }
 
     fn live(&self, key: usize) -> Result<&ModelKey, VaultError> {

@@ -1,5 +1,10 @@
 //! The servers end when they are told to, whatever their clients do.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Bytes, Frame};
 use keyvault::{FaultEffect, Operation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,6 +28,31 @@ async fn silent_and_slow_clients_do_not_hold_it_up() {
     stack.stop().await;
     assert!(hanging.await.unwrap().is_err());
     drop((silent, slow));
+}
+
+/// A body that is announced and never comes.
+struct Never;
+
+impl Body for Never {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_does_not_hold_it_up() {
+    let stack = Stack::start().await;
+    stack.inject(Operation::KeyCreate, FaultEffect::Delay { millis: 0 }, None);
+    let request = stack.client.post(format!("{VAULT}/keys/kms/create?api-version=7.4"));
+    let request = request.bearer_auth(stack.token().await).header("content-type", "application/json");
+    let waiting = tokio::spawn(request.body(reqwest::Body::wrap(Never)).send());
+    // Struck: the head has been accepted, and the vault is on its way to the body.
+    eventually("the request", || (stack.control.faults()[0].struck > 0).then_some(())).await;
+    stack.stop().await;
+    assert!(waiting.await.unwrap().is_err());
 }
 
 #[tokio::test]

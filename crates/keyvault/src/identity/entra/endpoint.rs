@@ -279,5 +279,5 @@ struct TokenV2<'a> {
 const LOGIN_HOST: &str = "login.microsoftonline.com";
 /// The names it has.
 pub(crate) const LOGIN_HOSTS: [&str; 4] = [LOGIN_HOST, "login.windows.net", "login.microsoft.com", "sts.windows.net"];
-/// An application's token lives an hour, less the second that Entra takes off.
+/// `Assumed:` an application's token lives an hour, less the second that Entra takes off. On Azure it varies, 60 to 90 minutes.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3_599);
