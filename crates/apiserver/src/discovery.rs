@@ -78,6 +78,24 @@ pub(crate) fn version(git_version: &str) -> Value {
     })
 }
 
+/// Whether a path is that of a list of events.
+///
+/// `kubectl describe` asks for the events of what it describes and fails where there is no such list. Nothing here
+/// makes events, so the list is there, always empty, and no part of discovery.
+pub(crate) fn is_events(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("/api/v1/") else { return false };
+    match rest.split('/').collect::<Vec<_>>().as_slice() {
+        ["events"] => true,
+        ["namespaces", namespace, "events"] => !namespace.is_empty(),
+        _ => false,
+    }
+}
+
+/// The list of events.
+pub(crate) fn no_events(revision: i64) -> Value {
+    json!({"kind": "EventList", "apiVersion": "v1", "metadata": {"resourceVersion": revision.to_string()}, "items": []})
+}
+
 /// The paths of `/`.
 pub(crate) fn root_paths() -> Value {
     json!({"paths": [

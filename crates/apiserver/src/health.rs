@@ -73,7 +73,7 @@ impl Check {
     /// The reason of a failure.
     async fn run(self, core: &Core) -> Result<(), String> {
         match self {
-            Self::Etcd => core.store.ping().await.map_err(|error| {
+            Self::Etcd => core.store.revision().await.map(drop).map_err(|error| {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 format!("etcd client connection not ready: {}", cause.unwrap_or_default())
             }),

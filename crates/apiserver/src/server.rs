@@ -15,8 +15,8 @@ use crate::metrics::Metrics;
 use crate::namespaces;
 use crate::store::{Etcd, Store};
 
-/// A running API server. Clones share it. [`crate::serve`] answers its clients; its background tasks end with the
-/// last serve, or with [`ApiServer::stop`].
+/// A running API server. Clones share it. [`crate::serve`] answers its clients; its background tasks run until a
+/// `serve` ends or [`ApiServer::stop`] is called, and the server is of no use afterwards.
 #[derive(Clone, Debug)]
 pub struct ApiServer {
     core: Arc<Core>,

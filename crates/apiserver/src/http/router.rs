@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::LengthLimitError;
 use tokio::time::{Instant, timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
@@ -84,37 +85,57 @@ async fn route(core: &Core, request: Request<Body>) -> Result<Response, ApiError
     if !auth::is_public(&path) && core.authenticator.user(request.headers()).is_none() {
         return Err(ApiError::unauthorized());
     }
+    if discovery::is_events(&path) && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let revision = core.store.revision().await.map_err(|error| error.for_client(Resource::Namespaces, ""))?;
+        return Ok(document(JSON, &discovery::no_events(revision)));
+    }
     if let Some(rest) = path.strip_prefix("/api/v1/").filter(|rest| !rest.is_empty()) {
         let path = Path::parse(rest).ok_or_else(ApiError::no_such_path)?;
         return objects(core, &path, request).await;
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let query = Query::parse(request.uri())?;
+    let accept = Accept::parse(request.headers());
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    documents(core, &path, &query, &accept, is_read).await
+}
+
+/// Answers a request for anything but objects: all of it is only read.
+async fn documents(
+    core: &Core,
+    path: &str,
+    query: &Query,
+    accept: &Accept,
+    is_read: bool,
+) -> Result<Response, ApiError> {
+    let health = health::Endpoint::parse(path);
+    let known =
+        ["", "/api", "/api/v1", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/version"];
+    let path = path.trim_end_matches('/');
+    if !is_read && (health.is_some() || known.contains(&path)) {
         return Err(ApiError::method_not_allowed());
     }
-    let query = Query::parse(request.uri())?;
-    if let Some((endpoint, check)) = health::Endpoint::parse(&path) {
-        return Ok(health::answer(core, endpoint, check, &query).await);
+    if let Some((endpoint, check)) = health {
+        return Ok(health::answer(core, endpoint, check, query).await);
     }
-    let accept = Accept::parse(request.headers());
-    match path.trim_end_matches('/') {
+    match path {
         "" => Ok(document(JSON, &discovery::root_paths())),
         "/metrics" => metrics(core),
         "/openapi/v2" if openapi::V2_PROTOBUF.iter().any(|media_type| accept.names(media_type)) => {
             let headers = [(CONTENT_TYPE, openapi::V2_PROTOBUF_CONTENT_TYPE)];
             Ok((headers, openapi::v2_protobuf()).into_response())
         }
-        "/openapi/v2" => json(&accept, &openapi::v2()),
-        "/openapi/v3" => json(&accept, &openapi::v3_index()),
-        "/openapi/v3/api/v1" => json(&accept, &openapi::v3()),
+        "/openapi/v2" => json(accept, &openapi::v2()),
+        "/openapi/v3" => json(accept, &openapi::v3_index()),
+        "/openapi/v3/api/v1" => json(accept, &openapi::v3()),
         "/version" => Ok(document(JSON, &discovery::version(&core.git_version))),
         at @ ("/api" | "/apis") => match accept.aggregated_discovery() {
             Some(version) => {
                 Ok(document(discovery::aggregated_content_type(version), &discovery::aggregated(at, version)))
             }
-            None if at == "/api" => json(&accept, &discovery::api_versions()),
-            None => json(&accept, &discovery::api_groups()),
+            None if at == "/api" => json(accept, &discovery::api_versions()),
+            None => json(accept, &discovery::api_groups()),
         },
-        "/api/v1" => json(&accept, &discovery::api_resources()),
+        "/api/v1" => json(accept, &discovery::api_resources()),
         _ => Err(ApiError::no_such_path()),
     }
 }
@@ -130,19 +151,19 @@ async fn objects(core: &Core, path: &Path, request: Request<Body>) -> Result<Res
         pretty: query.text("pretty").is_some_and(|value| value == "true" || value == "1"),
     };
     let (parts, body) = request.into_parts();
-    let body =
-        to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| ApiError::too_large(&format!("limit is {MAX_BODY_BYTES}")))?;
-    let request = ApiRequest { query, headers: parts.headers, body };
-    match timeout(core.request_timeout, verb(core, path, &parts.method, &request)).await {
-        Ok(reply) => {
-            let reply = reply?;
-            if matches!(reply.answer, Answer::Watch(_)) {
-                core.tally.watches.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(form.response(reply))
-        }
-        Err(_) => Err(ApiError::timeout("request did not complete within the allotted timeout")),
+    let answer = async {
+        let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| unread(&error))?;
+        let request = ApiRequest { query, headers: parts.headers, body };
+        verb(core, path, &parts.method, &request).await
+    };
+    let Ok(reply) = timeout(core.request_timeout, answer).await else {
+        return Err(ApiError::timeout("request did not complete within the allotted timeout"));
+    };
+    let reply = reply?;
+    if matches!(reply.answer, Answer::Watch(_)) {
+        core.tally.watches.fetch_add(1, Ordering::Relaxed);
     }
+    Ok(form.response(reply))
 }
 
 async fn verb(core: &Core, path: &Path, method: &Method, request: &ApiRequest) -> Result<Reply, ApiError> {
@@ -205,6 +226,15 @@ fn labels(request: &Request<Body>) -> RequestLabels {
         resource: path.map(|path| path.target().resource),
         scope,
         dry_run: query.text("dryRun") == Some("All"),
+    }
+}
+
+/// A body that is longer than allowed, or that did not come to its end.
+fn unread(error: &axum::Error) -> ApiError {
+    if std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) {
+        ApiError::too_large(&format!("limit is {MAX_BODY_BYTES}"))
+    } else {
+        ApiError::bad_request("the body of the request did not come to its end")
     }
 }
 

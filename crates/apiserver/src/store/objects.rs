@@ -130,10 +130,9 @@ impl Store {
         }
     }
 
-    /// Asks etcd for nothing in particular, to see whether it answers.
-    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        self.etcd.revision(&format!("{}/health", self.prefix)).await?;
-        Ok(())
+    /// The newest revision. Asks for nothing else, so it also tells whether etcd answers.
+    pub(crate) async fn revision(&self) -> Result<i64, StoreError> {
+        Ok(self.etcd.revision(&format!("{}/health", self.prefix)).await?)
     }
 
     /// The object in a record of a list.

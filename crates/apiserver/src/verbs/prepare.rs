@@ -93,6 +93,8 @@ pub(super) fn match_namespace(object: &mut Object, namespace: &str) -> Result<()
     match metadata.namespace.as_deref() {
         None => metadata.namespace = Some(namespace.to_owned()).filter(|namespace| !namespace.is_empty()),
         Some(given) if given == namespace => {}
+        // The object lives in no namespace: what it says is dropped, as upstream does.
+        Some(_) if namespace.is_empty() => metadata.namespace = None,
         Some(_) => {
             let text = "the namespace of the provided object does not match the namespace sent on the request";
             return Err(ApiError::bad_request(text));

@@ -25,9 +25,8 @@ pub(crate) async fn update(core: &Core, target: &Target, name: &str, request: &A
     })?;
     let mut object = decoded.object;
     if object.name().is_empty() {
-        return Err(ApiError::bad_request(
-            "the name of the object (based on URL) was undeterminable: name must be provided",
-        ));
+        let text = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
+        return Err(ApiError::bad_request(text));
     }
     if object.name() != name {
         let given = object.name();

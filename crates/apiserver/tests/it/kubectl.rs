@@ -97,6 +97,8 @@ async fn create_get_and_delete() {
     let exists = kubectl_with(&server, &twice, "").await;
     assert_eq!(exists.err, "error: failed to create configmap: configmaps \"m\" already exists\n");
     assert_eq!(squeezed(&kubectl(&server, &["get", "cm"]).await), ["NAME DATA AGE", "m 1 <age>"]);
+    let described = kubectl(&server, &["describe", "configmap", "m"]).await;
+    assert!(described.contains("Events:  <none>"), "{described}");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod etcd;
 #[cfg(test)]
+mod kms;
+#[cfg(test)]
 mod kubectl;
 #[cfg(test)]
 mod lists;

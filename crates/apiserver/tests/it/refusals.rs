@@ -98,8 +98,15 @@ async fn who_and_where() {
     assert_eq!(code, StatusCode::UNAUTHORIZED);
     let (code, version) = answer(server.anonymous(Method::GET, "/version")).await;
     assert_eq!((code, version["gitVersion"].as_str()), (StatusCode::OK, Some("v1.34.0+kyanite")));
-    for path in ["/api/v1/pods", "/apis/apps/v1", "/nowhere", "/api/v1/namespaces/default/secrets/a/status"] {
-        let (code, refused) = server.get(path).await;
+    for (method, path) in [
+        (Method::GET, "/api/v1/pods"),
+        (Method::GET, "/apis/apps/v1"),
+        (Method::GET, "/nowhere"),
+        (Method::GET, "/api/v1/namespaces/default/secrets/a/status"),
+        // What `kubectl auth can-i` asks.
+        (Method::POST, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"),
+    ] {
+        let (code, refused) = server.send(method, path, json!({})).await;
         assert_eq!(
             (code, refused["message"].as_str()),
             (StatusCode::NOT_FOUND, Some("the server could not find the requested resource")),

@@ -42,9 +42,14 @@ impl Server {
         Self::start_on(Etcd::start().await).await
     }
 
+    /// Starts a server over an etcd that has been used before, without encryption.
     pub(crate) async fn start_on(etcd: Etcd) -> Self {
-        let clock = Clock::new();
-        let handle = ApiServer::start(config(&etcd, &clock)).await.unwrap();
+        let config = config(&etcd, &Clock::new());
+        Self::start_with(etcd, config).await
+    }
+
+    pub(crate) async fn start_with(etcd: Etcd, config: Config) -> Self {
+        let handle = ApiServer::start(config).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let signed = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
