@@ -1,5 +1,6 @@
 //! One stored value, as far as it can be known.
 
+use envelope::ProviderName;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -127,10 +128,12 @@ impl Inspection {
 
 impl Sealing {
     fn of(bytes: &[u8]) -> Self {
-        match (kms_v2_record(bytes), provider(bytes)) {
-            (Some(record), Some(provider)) => {
-                Self::KmsV2 { provider, key_id: record.key_id().as_str().to_owned(), trace: None }
-            }
+        match (kms_v2_record(bytes), ProviderName::of_stored(bytes)) {
+            (Some(record), Some((provider, _))) => Self::KmsV2 {
+                provider: provider.to_string(),
+                key_id: record.key_id().as_str().to_owned(),
+                trace: None,
+            },
             _ if bytes.starts_with(b"k8s:enc:") => Self::Unknown,
             _ => Self::None,
         }
@@ -178,10 +181,4 @@ async fn opened(value: &StoredValue, version: Option<&str>, wires: &Wires) -> Op
 /// with an empty `contentEncoding` and an empty `contentType`.
 fn is_whole(bytes: &[u8]) -> bool {
     kms_v2_record(bytes).is_some() || (bytes.starts_with(b"k8s\0") && bytes.ends_with(&[0x1a, 0, 0x22, 0]))
-}
-
-fn provider(bytes: &[u8]) -> Option<String> {
-    let after = bytes.strip_prefix(b"k8s:enc:kms:v2:")?;
-    let name = after.split(|byte| *byte == b':').next()?;
-    Some(String::from_utf8_lossy(name).into_owned())
 }

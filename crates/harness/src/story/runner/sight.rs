@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use envelope::EncryptedObject;
+use envelope::{EncryptedObject, ProviderName};
 
 use crate::story::scenario::LookName;
 use crate::story::wire::{Ciphertext, Refusal, StoredValue};
@@ -73,9 +73,6 @@ pub(super) type Looks = BTreeMap<LookName, Seen>;
 
 /// The record behind a KMS v2 prefix; `None` if `bytes` is no such value.
 pub(crate) fn kms_v2_record(bytes: &[u8]) -> Option<EncryptedObject> {
-    let after = bytes.strip_prefix(KMS_V2.as_bytes())?;
-    let colon = after.iter().position(|byte| *byte == b':')?;
-    EncryptedObject::decode(after.get(colon + 1..)?).ok()
+    let (_, record) = ProviderName::of_stored(bytes)?;
+    EncryptedObject::decode(record).ok()
 }
-
-const KMS_V2: &str = "k8s:enc:kms:v2:";
