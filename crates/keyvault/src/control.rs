@@ -11,7 +11,7 @@ use crate::faults::{Fault, FaultError, FaultId, InjectedFault};
 use crate::journal::{RequestCount, RequestRecord};
 use crate::vault::{Key, VaultName};
 
-/// Control over an [`Emulator`].
+/// Control over an [`Emulator`]. Keeps it, and so the lock on its state file, until it is dropped.
 #[derive(Clone, Debug)]
 pub struct Control {
     emulator: Emulator,

@@ -6,6 +6,32 @@
 //! door: faults, counters and a look inside, as a Rust handle that the emulated protocol cannot reach.
 //!
 //! What is emulated, refused and assumed is listed in `docs/keyvault.md`. This protects nothing real.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use keyvault::{Config, Emulator, RecoveryPolicy, VaultConfig, serve_plain};
+//! use tokio::net::TcpListener;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! let emulator = Emulator::open(Config {
+//!     tenant_id: "11111111-1111-4111-8111-111111111111".parse()?,
+//!     region: "westeurope".to_owned(),
+//!     vaults: vec![VaultConfig { name: "kyanite".parse()?, recovery: RecoveryPolicy::default() }],
+//!     principals: Vec::new(),
+//!     identity_header: None,
+//!     data_dir: None,
+//!     clock: clock::Clock::new(),
+//! })?;
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let shutdown = CancellationToken::new();
+//! let server = tokio::spawn(serve_plain(listener, emulator.clone(), shutdown.clone()));
+//! assert_eq!(emulator.control().vaults().len(), 1);
+//! shutdown.cancel();
+//! server.await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod chain;
 mod config;

@@ -93,7 +93,7 @@ fn service(emulator: &Emulator, inbound: &Inbound) -> Service {
     if LOGIN_HOSTS.contains(&host.name()) {
         return Service::Entra { host };
     }
-    // A direct caller reaches both by one name; the paths of the two do not meet.
+    // A direct caller reaches both by one name. No path of Entra's is an operation of a vault that could succeed.
     if host.is_this_machine() && EntraRoute::parse(inbound.segments()).is_some() {
         return Service::Entra { host };
     }

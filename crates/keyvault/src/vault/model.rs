@@ -208,33 +208,21 @@ impl World {
     fn invariant_each_operation_is_allowed_exactly_when_the_rules_say_so(&self) {
         for (index, key) in &self.model {
             for version in &key.versions {
-                for operation in KeyOperation::RSA_DEFAULT {
-                    let id = Some(version.id);
-                    let found = self.keyring.usable(operation, &name(*index), id, self.now).map(|(_, found)| found.id);
-                    let expected = if key.purge_at.is_some() {
-                        Err(not_found(*index, id))
-                    } else {
-                        self.verdict(version, operation).map(|()| version.id)
-                    };
-                    assert_eq!(found, expected, "{operation:?} with {version:?} of {index} at {}", self.now);
+                let edges = [version.start, version.end].into_iter().flatten();
+                let edges = edges.flat_map(|edge| [edge - SignedDuration::from_nanos(1), edge]);
+                for at in edges.chain([self.now]) {
+                    for operation in KeyOperation::RSA_DEFAULT {
+                        let id = Some(version.id);
+                        let found = self.keyring.usable(operation, &name(*index), id, at).map(|(_, found)| found.id);
+                        let expected = if key.purge_at.is_some() {
+                            Err(not_found(*index, id))
+                        } else {
+                            verdict(version, operation, at).map(|()| version.id)
+                        };
+                        assert_eq!(found, expected, "{operation:?} with {version:?} of {index} at {at}");
+                    }
                 }
             }
-        }
-    }
-
-    fn verdict(&self, version: &ModelVersion, operation: KeyOperation) -> Result<(), VaultError> {
-        let protects = matches!(operation, KeyOperation::Encrypt | KeyOperation::WrapKey | KeyOperation::Sign);
-        let text = operation.as_str();
-        if !version.enabled {
-            Err(VaultError::KeyDisabled { operation: text })
-        } else if protects && version.start.is_some_and(|start| self.now < start) {
-            Err(VaultError::KeyNotYetValid { operation: text })
-        } else if protects && version.end.is_some_and(|end| self.now >= end) {
-            Err(VaultError::KeyExpired { operation: text })
-        } else if version.operations.contains(&operation) {
-            Ok(())
-        } else {
-            Err(VaultError::OperationNotPermitted { operation })
         }
     }
 
@@ -275,6 +263,8 @@ impl World {
                 let (_, deletion) = self.keyring.find_deleted(&name(*index), self.now).unwrap();
                 assert_eq!(deletion.purge_at, purge_at);
                 assert!(self.keyring.find_deleted(&name(*index), purge_at).is_err());
+                let before = purge_at - SignedDuration::from_nanos(1);
+                assert!(self.keyring.find_deleted(&name(*index), before).is_ok());
             }
         }
     }
@@ -296,6 +286,23 @@ proptest! {
             world.invariant_no_version_is_lost_or_moved();
             world.invariant_a_deleted_key_is_purged_when_its_time_comes();
         }
+    }
+}
+
+/// The rules, once more, in plain order.
+fn verdict(version: &ModelVersion, operation: KeyOperation, at: Timestamp) -> Result<(), VaultError> {
+    let protects = matches!(operation, KeyOperation::Encrypt | KeyOperation::WrapKey | KeyOperation::Sign);
+    let text = operation.as_str();
+    if !version.enabled {
+        Err(VaultError::KeyDisabled { operation: text })
+    } else if protects && version.start.is_some_and(|start| at < start) {
+        Err(VaultError::KeyNotYetValid { operation: text })
+    } else if protects && version.end.is_some_and(|end| at >= end) {
+        Err(VaultError::KeyExpired { operation: text })
+    } else if version.operations.contains(&operation) {
+        Ok(())
+    } else {
+        Err(VaultError::OperationNotPermitted { operation })
     }
 }
 
