@@ -38,25 +38,22 @@ pub(crate) struct Global {
     pub(crate) log_format_json: bool,
 }
 
+/// What each does is told by its own arguments' documentation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Starts a stack and keeps it running until Ctrl-C
     Up(Box<commands::up::Up>),
-    /// Prints exports that point every Azure tool of this shell at a running stack
+    Run(Box<commands::run::Run>),
+    Tour(Box<commands::tour::Tour>),
+    Inspect(commands::inspect::Inspect),
+    Keys(commands::keys::Keys),
+    Check(commands::check::Check),
     Env(commands::env::Env),
-    /// Tells what a running stack consists of and has seen
     Status(commands::status::Status),
-    /// Shows or moves the clock of a running stack
     Clock(commands::clock::Clock),
-    /// Makes things fail in a running stack, and well again
     Fault(commands::fault::Fault),
-    /// Tells what this machine has and lacks for a stack
     Doctor(commands::doctor::Doctor),
-    /// Runs the vault alone, with its token endpoints and the gateway
     Vault(Box<commands::vault::Vault>),
-    /// Runs the KMS plugin alone, with the options of Azure's plugin
     Plugin(commands::plugin::Plugin),
-    /// Runs the API server alone, with the options of kube-apiserver
     Apiserver(commands::apiserver::Apiserver),
 }
 

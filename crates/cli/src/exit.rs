@@ -8,7 +8,6 @@ pub(crate) enum Exit {
     /// All is well.
     Passed,
     /// A story did not end as expected.
-    #[expect(dead_code, reason = "`run` and `tour` end like this")]
     Failed,
     /// The arguments or a file are no good.
     Usage,

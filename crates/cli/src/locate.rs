@@ -29,14 +29,12 @@ pub(crate) fn ready_file(locate: &Locate) -> Result<ReadyFile, Failure> {
         return ReadyFile::read(path).or_environment();
     }
     let running = runtime_dir()?.running().or_environment()?;
-    match running.into_iter().next() {
-        Some(last) => Ok(last.ready),
-        None => {
-            let error = sentence("find a running stack: none of yours runs");
-            Err(Failure::environment(error)
-                .with_hint("start one with `kyanite up`, or name its ready file with --ready-file"))
-        }
-    }
+    let Some(last) = running.into_iter().next() else {
+        let error = sentence("find a running stack: none of yours runs");
+        let hint = "start one with `kyanite up`, or name its ready file with --ready-file";
+        return Err(Failure::environment(error).with_hint(hint));
+    };
+    Ok(last.ready)
 }
 
 /// The control door of the stack that is meant.

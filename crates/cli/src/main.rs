@@ -29,11 +29,11 @@ fn main() -> ExitCode {
     };
     let printer = Printer::new(cli.global.quiet);
     // A panic is a bug, and has an exit code of its own; what it says has gone to standard error by then.
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli, &printer)));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(cli, printer)));
     outcome.unwrap_or(Exit::Bug).into()
 }
 
-fn run(cli: Cli, printer: &Printer) -> Exit {
+fn run(cli: Cli, printer: Printer) -> Exit {
     logs::init(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -22,30 +22,32 @@ impl Printer {
     }
 
     /// Whether progress may move on the screen.
-    pub(crate) fn shows_progress(&self) -> bool {
+    pub(crate) fn shows_progress(self) -> bool {
         self.terminal && !self.quiet
     }
 
     /// Data, on standard output.
-    pub(crate) fn data(&self, text: impl fmt::Display) {
+    #[expect(clippy::unused_self, reason = "who has no printer must not print")]
+    pub(crate) fn data(self, text: impl fmt::Display) {
         // A reader that has gone away (`| head`) is no failure of ours.
         let _ = writeln!(io::stdout().lock(), "{text}");
     }
 
     /// News, on standard error; nothing when quiet.
-    pub(crate) fn say(&self, text: impl fmt::Display) {
+    pub(crate) fn say(self, text: impl fmt::Display) {
         if !self.quiet {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
 
     /// A warning, on standard error, also when quiet.
-    pub(crate) fn warn(&self, text: impl fmt::Display) {
+    #[expect(clippy::unused_self, reason = "who has no printer must not print")]
+    pub(crate) fn warn(self, text: impl fmt::Display) {
         let _ = writeln!(io::stderr().lock(), "warning: {text}");
     }
 
     /// A failure, on standard error, also when quiet; returns how the command ends.
-    pub(crate) fn fail(&self, failure: &Failure) -> Exit {
+    pub(crate) fn fail(self, failure: &Failure) -> Exit {
         let mut stderr = io::stderr().lock();
         let _ = match &failure.cause {
             Cause::Error(error) => writeln!(stderr, "error: failed to {}", chain(error)),
@@ -57,7 +59,7 @@ impl Printer {
         failure.exit
     }
 
-    fn report(&self, error: &dyn miette::Diagnostic) -> String {
+    fn report(self, error: &dyn miette::Diagnostic) -> String {
         let theme = if self.terminal { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let mut text = String::new();
         // Writing to a `String` cannot fail.

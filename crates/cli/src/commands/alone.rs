@@ -13,7 +13,7 @@ use crate::signals::interrupt;
 /// Waits for the start of a part, tells where it is, and keeps it running until Ctrl-C or SIGTERM.
 pub(super) async fn serve(
     start: impl Future<Output = Result<RunningPart, StackError>>,
-    printer: &Printer,
+    printer: Printer,
     name: &str,
 ) -> Result<Exit, Failure> {
     let interrupted = interrupt()?;

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::locate::runtime_path;
 use crate::printer::Printer;
 
-/// Runs the API server alone until Ctrl-C, with the names of kube-apiserver for the options that it has.
+/// Runs the API server alone, with the names of kube-apiserver for the options that it has
 ///
 /// Nothing but its certificates, its token and a kubeconfig is its own: what it acknowledged is in etcd.
 #[derive(Args, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Apiserver {
     /// Where in etcd everything is stored
     #[arg(long, value_name = "PREFIX", default_value = "/registry")]
     etcd_prefix: String,
-    /// The EncryptionConfiguration; without it nothing is encrypted
+    /// The `EncryptionConfiguration`; without it nothing is encrypted
     #[arg(long, value_name = "FILE")]
     encryption_provider_config: Option<PathBuf>,
     /// Address to listen on (kube-apiserver's default is every address of the machine)
@@ -44,7 +44,7 @@ pub(crate) struct Apiserver {
     ready_file: Option<PathBuf>,
 }
 
-pub(crate) async fn run(apiserver: Apiserver, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(apiserver: Apiserver, printer: Printer) -> Result<Exit, Failure> {
     let alone = ApiServerAlone {
         etcd_servers: apiserver.etcd_servers,
         etcd_prefix: apiserver.etcd_prefix,
@@ -55,5 +55,5 @@ pub(crate) async fn run(apiserver: Apiserver, printer: &Printer) -> Result<Exit,
         token_auth_file: apiserver.token_auth_file,
         ready_file: apiserver.ready_file.as_deref().map(absolute).transpose()?,
     };
-    serve(alone.start(), printer, "API server").await
+    serve(Box::pin(alone.start()), printer, "API server").await
 }

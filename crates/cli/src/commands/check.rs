@@ -20,7 +20,7 @@ pub(crate) struct Check {
     paths: Vec<PathBuf>,
 }
 
-pub(crate) fn run(check: &Check, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) fn run(check: &Check, printer: Printer) -> Result<Exit, Failure> {
     let mut errors = Vec::new();
     let files = files(&check.paths, &mut errors);
     let (configurations, stories): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_configuration(file));

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::locate::runtime_path;
 use crate::printer::Printer;
 
-/// Tells what this machine has and lacks for a stack, each with the command that mends it.
+/// Tells what this machine has and lacks for a stack, each with the command that mends it
 ///
 /// Ends with 0 if a stack can run here, with 3 if not.
 #[derive(Args, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Doctor {
     output: Output,
 }
 
-pub(crate) async fn run(doctor: Doctor, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(doctor: Doctor, printer: Printer) -> Result<Exit, Failure> {
     let examination = examine(&runtime_path()).await;
     printer.data(match doctor.output {
         Output::Json => serde_json::to_string_pretty(&examination).map_err(Failure::environment)?,
@@ -39,9 +39,11 @@ fn screen(examination: &Examination) -> String {
         lines.push(format!("{mark} {:<18}{}", finding.subject, finding.detail));
         lines.extend(finding.mend.iter().map(|mend| format!("   {:<18}{mend}", "")));
     }
-    lines.push(match examination.fit {
-        true => "A stack can run here.".to_owned(),
-        false => "No stack can run here: mend what is marked !! (of Docker and etcd, one is enough).".to_owned(),
-    });
+    let verdict = if examination.fit {
+        "A stack can run here."
+    } else {
+        "No stack can run here: mend what is marked !! (of Docker and etcd, one is enough)."
+    };
+    lines.push(verdict.to_owned());
     lines.join("\n")
 }

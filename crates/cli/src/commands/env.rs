@@ -10,14 +10,13 @@ use crate::failure::{Failure, sentence};
 use crate::locate::ready_file;
 use crate::printer::Printer;
 
-/// Prints exports that point every Azure tool of this shell at a running stack:
+/// Prints exports that point every Azure tool of this shell at a running stack
 ///
-///   eval "$(kyanite env)"
+/// eval "$(kyanite env)"
 ///
 /// From then on SDKs and tools reach the stack by Azure's own names, with certificate checks on; every other name is
 /// refused, so nothing leaves the machine. `kyanite env --unset` takes it back. The client secret is among the values.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Env {
     #[command(flatten)]
     locate: Locate,
@@ -41,7 +40,7 @@ enum Shell {
     Fish,
 }
 
-pub(crate) fn run(env: &Env, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) fn run(env: &Env, printer: Printer) -> Result<Exit, Failure> {
     let variables = ready_file(&env.locate)?.env;
     if variables.is_empty() {
         let error = sentence("find anything to export: this part of a stack runs alone and has no vault");

@@ -13,7 +13,7 @@ use crate::failure::{Failure, sentence};
 use crate::locate::control;
 use crate::printer::Printer;
 
-/// Makes things fail in a running stack, and well again.
+/// Makes things fail in a running stack, and well again
 #[derive(Args, Debug)]
 pub(crate) struct Fault {
     #[command(subcommand)]
@@ -58,7 +58,7 @@ enum Action {
 /// What a fault strikes and what it does.
 #[derive(Args, Debug)]
 struct Add {
-    /// What it strikes: everything, vault, identity, or an operation such as KeyEncrypt
+    /// What it strikes: everything, vault, identity, or an operation such as `KeyEncrypt`
     #[arg(long, value_name = "TARGET", default_value = "everything")]
     on: String,
     /// How many requests it strikes; without it all, until it is cleared
@@ -97,7 +97,7 @@ struct Effect {
     refuse: Option<u16>,
 }
 
-pub(crate) async fn run(fault: Fault, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(fault: Fault, printer: Printer) -> Result<Exit, Failure> {
     let door = control(&Locate { ready_file: fault.ready_file })?;
     match fault.action {
         Action::Add(add) => {
@@ -113,7 +113,7 @@ pub(crate) async fn run(fault: Fault, printer: &Printer) -> Result<Exit, Failure
     Ok(Exit::Passed)
 }
 
-async fn list(door: &ControlClient, output: Output, printer: &Printer) -> Result<(), Failure> {
+async fn list(door: &ControlClient, output: Output, printer: Printer) -> Result<(), Failure> {
     let faults = door.status().await?.vault.map(|vault| vault.faults).unwrap_or_default();
     if output == Output::Json {
         printer.data(serde_json::to_string_pretty(&faults).map_err(Failure::environment)?);

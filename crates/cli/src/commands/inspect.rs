@@ -36,13 +36,13 @@ pub(crate) struct Inspect {
     output: Output,
 }
 
-pub(crate) async fn run(inspect: Inspect, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(inspect: Inspect, printer: Printer) -> Result<Exit, Failure> {
     let inspection = match (&inspect.secret, &inspect.raw) {
         (Some(secret), _) => {
             let (namespace, name) = secret.split_once('/').unwrap_or((&inspect.namespace, secret));
             Inspection::of_secret(&ready_file(&inspect.locate)?, namespace, name).await.map_err(failure)?
         }
-        (None, raw) => Inspection::of_bytes(&read(raw.as_deref().unwrap_or(Path::new(STDIN)))?),
+        (None, raw) => Inspection::of_printed(&read(raw.as_deref().unwrap_or(Path::new(STDIN)))?),
     };
     printer.data(match inspect.output {
         Output::Json => serde_json::to_string_pretty(&inspection).map_err(Failure::environment)?,
@@ -58,8 +58,6 @@ pub(super) fn failure(error: InspectError) -> Failure {
     }
 }
 
-/// The bytes of a file. `etcdctl` adds a line break to what it prints, which is no byte of the value: it is taken off
-/// where the value itself cannot end like that.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let outcome = if path == Path::new(STDIN) {

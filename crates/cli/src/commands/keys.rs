@@ -24,7 +24,7 @@ pub(crate) struct Keys {
     output: Output,
 }
 
-pub(crate) async fn run(keys: Keys, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(keys: Keys, printer: Printer) -> Result<Exit, Failure> {
     let mut key_use = KeyUse::of_stack(&ready_file(&keys.locate)?).await.map_err(failure)?;
     if let Some(id) = &keys.blast_radius {
         key_use = key_use.blast_radius(id).map_err(failure)?;

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
-/// Runs the KMS plugin alone until Ctrl-C, with the options of Azure's plugin.
+/// Runs the KMS plugin alone, with the options of Azure's plugin
 ///
 /// It works with a vault of Kyanite as with a real one: `azure.json` says as whom, `HTTPS_PROXY` by which way, and
 /// `SSL_CERT_FILE` whom to trust. Without --key-version it follows the newest version of the key, and it decrypts with
@@ -37,14 +37,14 @@ pub(crate) struct Plugin {
     #[arg(long, value_name = "FILE")]
     known_versions_file: Option<PathBuf>,
     /// Certificates to trust besides the system's
-    #[arg(long, value_name = "FILE", env = "SSL_CERT_FILE")]
+    #[arg(long, value_name = "FILE", env = "SSL_CERT_FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
     /// Writes what was chosen, once the socket is there; removed at the end
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
 
-pub(crate) async fn run(plugin: Plugin, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(plugin: Plugin, printer: Printer) -> Result<Exit, Failure> {
     let alone = PluginAlone {
         listen: plugin.listen_addr,
         vault: plain(&plugin.keyvault_name),

@@ -14,9 +14,8 @@ pub(crate) struct Shown {
 
 impl Shown {
     /// Where a start reports to.
-    pub(crate) fn new(printer: &Printer) -> (Self, Progress) {
+    pub(crate) fn new(printer: Printer) -> (Self, Progress) {
         if !printer.shows_progress() {
-            let printer = *printer;
             let progress = Progress::new(move |step| {
                 // The one step that can take minutes; somebody who reads a log should know.
                 if let Step::PullImage { .. } = step {

@@ -65,18 +65,21 @@ impl FromStr for ReportTo {
 
 impl Replay {
     /// Replays the stories; passed if every one of them passed.
-    pub(super) async fn run(self, printer: &Printer) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, printer: Printer) -> Result<Exit, Failure> {
         let interrupted = interrupt()?;
         let (gate, stepper) = if self.step { Stepper::new() } else { (None, None) };
         let options = Options { stack: self.stack, gate, keep: self.keep, interrupt: interrupted.clone() };
         let (events, mut stream) = Events::new();
-        let mut screen = Screen::new(self.depth, stepper, *printer);
+        let mut screen = Screen::new(self.depth, stepper, printer);
         let showing = async {
             while let Some(event) = stream.recv().await {
-                tokio::select! {
-                    () = screen.show(&event) => {}
-                    // Whoever presses Ctrl-C at a prompt does not answer it any more.
-                    () = interrupted.cancelled() => screen.stepper = None,
+                screen.show(&event);
+                if matches!(event.what, Happening::StepStarted(_)) {
+                    tokio::select! {
+                        () = screen.ask() => {}
+                        // Whoever presses Ctrl-C at the prompt does not answer it any more.
+                        () = interrupted.cancelled() => {}
+                    }
                 }
             }
             screen.close()
@@ -131,7 +134,7 @@ impl Screen {
         Self { terminal: Terminal::new(depth, colour()), record: RunRecord::default(), bar, stepper, printer }
     }
 
-    async fn show(&mut self, event: &Event) {
+    fn show(&mut self, event: &Event) {
         self.record.read(event);
         let text = self.terminal.read(event);
         if let Some(text) = text.strip_suffix('\n') {
@@ -139,16 +142,18 @@ impl Screen {
         }
         match &event.what {
             Happening::Progress { text } => self.doing(text),
-            Happening::StepStarted(step) => {
-                self.doing(&step.title);
-                if let Some(stepper) = &mut self.stepper
-                    && !stepper.ask(&self.printer).await
-                {
-                    // Nobody is there to press Enter: go on without.
-                    self.stepper = None;
-                }
-            }
+            Happening::StepStarted(step) => self.doing(&step.title),
             _ => {}
+        }
+    }
+
+    /// Waits for somebody to press Enter, if steps are to be held back.
+    async fn ask(&mut self) {
+        if let Some(stepper) = &mut self.stepper
+            && !stepper.ask(self.printer).await
+        {
+            // Nobody is there who could: go on without.
+            self.stepper = None;
         }
     }
 
@@ -197,7 +202,7 @@ impl Stepper {
     }
 
     /// Lets the step go on after Enter; `false` if there is nobody who could press it.
-    async fn ask(&mut self, printer: &Printer) -> bool {
+    async fn ask(&mut self, printer: Printer) -> bool {
         printer.say("    [Enter: do it, Ctrl-C: end]");
         if self.lines.recv().await.is_none() {
             return false;
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn a_report_needs_a_known_format_and_a_file() {
         assert!("junit=out.xml".parse::<ReportTo>().is_ok());
-        assert!("json=a=b".parse::<ReportTo>().is_ok_and(|report| report.path == PathBuf::from("a=b")));
+        assert!("json=a=b".parse::<ReportTo>().is_ok_and(|report| report.path == std::path::Path::new("a=b")));
         for text in ["junit", "junit=", "xml=out.xml", "=out.xml", ""] {
             assert!(text.parse::<ReportTo>().is_err(), "{text}");
         }

@@ -34,7 +34,7 @@ pub(crate) struct Run {
     details: bool,
 }
 
-pub(crate) async fn run(run: Run, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(run: Run, printer: Printer) -> Result<Exit, Failure> {
     let stories = match load(&run.paths) {
         Ok(stories) => stories,
         Err(errors) => return Ok(refuse(errors, printer)),
@@ -45,7 +45,7 @@ pub(crate) async fn run(run: Run, printer: &Printer) -> Result<Exit, Failure> {
 }
 
 /// Tells everything that is wrong with every file.
-pub(super) fn refuse(errors: Vec<StoryError>, printer: &Printer) -> Exit {
+pub(super) fn refuse(errors: Vec<StoryError>, printer: Printer) -> Exit {
     let mut exit = Exit::Usage;
     for error in errors {
         exit = printer.fail(&failure(error));

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use harness::stack::{Stack, StackConfig, StackError};
+use tokio_util::sync::CancellationToken;
 
 use super::progress::Shown;
 use crate::exit::Exit;
@@ -14,7 +15,7 @@ use crate::signals::interrupt;
 /// shutdown, or a loss that it cannot go on without.
 pub(super) async fn serve(
     config: StackConfig,
-    printer: &Printer,
+    printer: Printer,
     announce: impl FnOnce(&Stack, f64) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     let interrupted = interrupt()?;
@@ -36,15 +37,18 @@ pub(super) async fn serve(
     for warning in stack.warnings() {
         printer.warn(warning);
     }
-    let announced = announce(&stack, started.elapsed().as_secs_f64());
-    let outcome = match announced {
+    let outcome = match announce(&stack, started.elapsed().as_secs_f64()) {
+        Ok(()) => wait(&stack, &interrupted).await,
         Err(failure) => Err(failure),
-        Ok(()) => tokio::select! {
-            () = interrupted.cancelled() => Ok(Exit::Passed),
-            () = stack.end_requested() => Ok(Exit::Passed),
-            lost = stack.failed() => Err(lost.into()),
-        },
     };
     stack.shutdown().await;
     outcome
+}
+
+async fn wait(stack: &Stack, interrupted: &CancellationToken) -> Result<Exit, Failure> {
+    tokio::select! {
+        () = interrupted.cancelled() => Ok(Exit::Passed),
+        () = stack.end_requested() => Ok(Exit::Passed),
+        lost = stack.failed() => Err(lost.into()),
+    }
 }

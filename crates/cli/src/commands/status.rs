@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::locate::control;
 use crate::printer::Printer;
 
-/// Tells what a running stack consists of and has seen.
+/// Tells what a running stack consists of and has seen
 #[derive(Args, Debug)]
 pub(crate) struct Status {
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub(crate) struct Status {
     output: Output,
 }
 
-pub(crate) async fn run(status: Status, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(status: Status, printer: Printer) -> Result<Exit, Failure> {
     let report = control(&status.locate)?.status().await?;
     printer.data(match status.output {
         Output::Json => serde_json::to_string_pretty(&report).map_err(Failure::environment)?,

@@ -20,7 +20,7 @@ pub(crate) struct Tour {
     step: bool,
 }
 
-pub(crate) async fn run(tour: Tour, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(tour: Tour, printer: Printer) -> Result<Exit, Failure> {
     let story = tour::scenario().map_err(|error| bug(&error.plain()))?;
     let stack = tour.options.config()?;
     let replay =

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
-/// Starts a stack and keeps it running until Ctrl-C.
+/// Starts a stack and keeps it running until Ctrl-C
 ///
 /// Ports are chosen freely and change from start to start, unless the configuration file names them. Everything that
 /// was started is gone when the command ends; with --data-dir the data comes back at the next start.
@@ -34,7 +34,7 @@ pub(crate) struct Up {
     output: Output,
 }
 
-pub(crate) async fn run(up: Up, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(up: Up, printer: Printer) -> Result<Exit, Failure> {
     let mut config = up.options.config()?;
     if up.no_kms {
         config.encryption = EncryptionAtRest::None;
@@ -44,7 +44,7 @@ pub(crate) async fn run(up: Up, printer: &Printer) -> Result<Exit, Failure> {
     serve(config, printer, |stack, seconds| announce(stack, seconds, up.output, printer)).await
 }
 
-pub(super) fn announce(stack: &Stack, seconds: f64, output: Output, printer: &Printer) -> Result<(), Failure> {
+pub(super) fn announce(stack: &Stack, seconds: f64, output: Output, printer: Printer) -> Result<(), Failure> {
     if output == Output::Json {
         let text = serde_json::to_string_pretty(stack.ready()).map_err(Failure::environment)?;
         printer.data(text);

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::locate::runtime_dir;
 use crate::printer::Printer;
 
-/// Runs the vault alone, with its token endpoints and the gateway, until Ctrl-C.
+/// Runs the vault alone, with its token endpoints and the gateway
 ///
 /// For use beside kind, a real kube-apiserver or the real KMS plugin: `eval "$(kyanite env)"` points clients here.
 #[derive(Args, Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct Vault {
     output: Output,
 }
 
-pub(crate) async fn run(vault: Vault, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(vault: Vault, printer: Printer) -> Result<Exit, Failure> {
     let config = StackConfig {
         vault: vault.name,
         key: vault.key,
