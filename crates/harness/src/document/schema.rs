@@ -65,9 +65,18 @@ impl Report<'_> {
                 self.alternatives(error, context)
             }
             kind => {
-                let message = message(kind, error);
+                let description = self.description(error);
+                let message = match kind {
+                    // The description says it better than a pattern that fills a line.
+                    ValidationErrorKind::Pattern { pattern }
+                        if description.is_some() && pattern.len() > SHOWN_CHARACTERS + 10 =>
+                    {
+                        format!("{} does not have the form that is needed here", shown(error.instance().as_ref()))
+                    }
+                    kind => message(kind, error),
+                };
                 let problem = Problem::at_value(self.source, self.places, pointer, message);
-                vec![with_hint(problem, self.description(error))]
+                vec![with_hint(problem, description)]
             }
         }
     }

@@ -114,8 +114,7 @@ impl StackFile {
 }
 
 /// What `EtcdSource` reads, as far as a pattern can say it; it reports the rest (a port too large).
-const SOURCE: &str =
-    "^(auto|container|process|http://[^,/@ ]+:[0-9]{1,5}/?(, *http://[^,/@ ]+:[0-9]{1,5}/?)*)$";
+const SOURCE: &str = "^(auto|container|process|http://[^,/@ ]+:[0-9]{1,5}/?(, *http://[^,/@ ]+:[0-9]{1,5}/?)*)$";
 const UUID: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 
 #[cfg(test)]
