@@ -21,6 +21,9 @@ async fn a_full_trace_holds_no_seed_no_token_and_no_client_secret() {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false).with_writer(log.clone()).finish();
     let guard = subscriber.set_default();
+    // With only one subscriber in the process, tracing asks the thread that first meets an event whether anybody wants
+    // it, and threads of other tests would say no for all; with two it asks the subscribers.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
 
     let rig = Rig::start(&Peer::start(&["v1"]), None).await;
     let sealed = rig.encrypt(SEED).await.unwrap();

@@ -1,11 +1,11 @@
 //! One plugin for old and new versions of its key.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 use tonic::Code;
 
-use crate::peer::Peer;
+use crate::peer::{Fault, Peer};
 use crate::rig::{Rig, wait_until};
 
 /// By `sha256sum`, of `https://kyanite.vault.azure.net/keys/kms/v1` and `…/v2`.
@@ -60,6 +60,19 @@ async fn a_new_version_is_noticed_without_any_caller() {
     rig.peer.add_version("v2");
     rig.clock.advance(POLL).unwrap();
     wait_until(async || version(), |seen| seen.as_deref() == Some("v2")).await;
+}
+
+#[tokio::test]
+async fn a_look_that_hangs_does_not_keep_a_healthy_status_from_the_api_server() {
+    let hour = Duration::from_hours(1);
+    let rig = Rig::start_with(&Peer::start(&["v1"]), None, |config, _| config.status_freshness = hour).await;
+    rig.status().await.unwrap();
+    wait_until(async || rig.peer.calls("versions"), |calls| *calls == 1).await;
+    rig.peer.fail_next([Fault::Hang]);
+    rig.clock.advance(POLL).unwrap();
+    let started = Instant::now();
+    assert_eq!(rig.status().await.unwrap(), V1);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
