@@ -1,6 +1,7 @@
 //! Requests to answers: routes, queries, content types, the listener.
 
 mod accept;
+mod delete_options;
 mod options;
 mod path;
 mod query;
@@ -10,7 +11,8 @@ mod router;
 mod serve;
 
 pub(crate) use accept::Shape;
-pub(crate) use options::{DeleteOptions, WriteOptions, list_query, watch_options};
+pub(crate) use delete_options::DeleteOptions;
+pub(crate) use options::{WriteOptions, list_query, watch_options};
 pub(crate) use path::Target;
 pub(crate) use query::Query;
 pub(crate) use reply::{Answer, Reply};

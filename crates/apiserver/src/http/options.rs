@@ -1,4 +1,4 @@
-//! The options of verbs, from the query and from bodies.
+//! The options of writes, lists and watches, from the query.
 //!
 //! Imitates `meta/v1` options and their validation (`apimachinery/pkg/apis/meta/v1/validation`,
 //! `internalversion/validation`).
@@ -7,13 +7,9 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
-use serde_json::Value;
 
 use super::path::Target;
 use super::query::Query;
-use crate::object::decode;
-use crate::object::json;
-use crate::object::schema;
 use crate::selector::{FieldSelector, LabelSelector};
 use crate::status::ApiError;
 use crate::store::{At, Continuation, ListQuery};
@@ -73,54 +69,6 @@ impl WriteOptions {
             }
             FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
             FieldValidation::Warn => Ok(strict),
-        }
-    }
-}
-
-/// Options of delete.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct DeleteOptions {
-    pub(crate) dry_run: bool,
-    /// Only an object with this uid.
-    pub(crate) uid: Option<String>,
-    /// Only an object at this version.
-    pub(crate) resource_version: Option<String>,
-}
-
-impl DeleteOptions {
-    /// Reads the options from the body if there is one, else from the query.
-    pub(crate) fn parse(query: &Query, body: &[u8]) -> Result<Self, ApiError> {
-        let mut problems = Vec::new();
-        let mut options = Self { dry_run: dry_run(query.all("dryRun"), &mut problems), ..Self::default() };
-        if !body.is_empty() {
-            let refused = |text: String| {
-                ApiError::bad_request(format!(
-                    "DeleteOptions in version \"v1\" cannot be handled as a DeleteOptions: {text}"
-                ))
-            };
-            let (mut value, _) = json::parse(body).map_err(|error| refused(error.to_string()))?;
-            let mut unknown = Vec::new();
-            decode::check(&schema::DELETE_OPTIONS, &mut value, "DeleteOptions", "", &mut unknown)
-                .map_err(|error| refused(error.to_string()))?;
-            let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-            let listed = value.get("dryRun").and_then(Value::as_array).into_iter().flatten();
-            let in_body = dry_run(listed.filter_map(Value::as_str), &mut problems);
-            options = Self {
-                dry_run: options.dry_run || in_body,
-                uid: text("/preconditions/uid"),
-                resource_version: text("/preconditions/resourceVersion"),
-            };
-            if let Some(policy) = text("/propagationPolicy")
-                && !["Background", "Foreground", "Orphan"].contains(&policy.as_str())
-            {
-                let supported = ["Background", "Foreground", "Orphan"];
-                problems.push(FieldProblem::not_supported("propagationPolicy", &policy, &supported));
-            }
-        }
-        if problems.is_empty() {
-            Ok(options)
-        } else {
-            Err(ApiError::invalid("DeleteOptions", META_GROUP, "", &problems))
         }
     }
 }
@@ -230,7 +178,7 @@ fn revision(query: &Query) -> Result<Option<i64>, ApiError> {
     }
 }
 
-fn dry_run<'a>(values: impl Iterator<Item = &'a str>, problems: &mut Vec<FieldProblem>) -> bool {
+pub(super) fn dry_run<'a>(values: impl Iterator<Item = &'a str>, problems: &mut Vec<FieldProblem>) -> bool {
     let mut asked = false;
     for value in values.filter(|value| !value.is_empty()) {
         if value == "All" {
@@ -251,4 +199,4 @@ fn manager_of_agent(headers: &HeaderMap) -> String {
 
 /// `FieldManagerMaxLength`.
 const MANAGER_MAX_BYTES: usize = 128;
-const META_GROUP: &str = "meta.k8s.io";
+pub(super) const META_GROUP: &str = "meta.k8s.io";

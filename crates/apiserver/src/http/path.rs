@@ -31,8 +31,7 @@ impl Target {
 impl Path {
     /// Reads the part after `/api/v1/`. `None` for a path that this server does not have.
     pub(crate) fn parse(path: &str) -> Option<Self> {
-        let segments: Option<Vec<String>> = path.trim_matches('/').split('/').map(percent_decoded).collect();
-        let segments = segments?;
+        let segments = path.trim_end_matches('/').split('/').map(segment).collect::<Option<Vec<String>>>()?;
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
         match parts.as_slice() {
             ["namespaces", namespace, plural, rest @ ..] if Resource::from_plural(plural).is_some() => {
@@ -56,9 +55,6 @@ impl Path {
     }
 
     fn below(target: Target, rest: &[&str]) -> Option<Self> {
-        if rest.iter().any(|part| part.is_empty() || part.contains('/')) {
-            return None;
-        }
         match rest {
             [] => Some(Self::Collection(target)),
             [name] => Some(Self::Object(target, (*name).to_owned())),
@@ -66,6 +62,13 @@ impl Path {
             _ => None,
         }
     }
+}
+
+/// A decoded part of a path. `None` for one that would lead elsewhere in a path of keys.
+fn segment(text: &str) -> Option<String> {
+    let decoded = percent_decoded(text)?;
+    let leads_elsewhere = decoded.is_empty() || decoded == "." || decoded == ".." || decoded.contains(['/', '%']);
+    (!leads_elsewhere).then_some(decoded)
 }
 
 /// `None` for text that is not percent-encoded UTF-8.
@@ -106,6 +109,9 @@ mod tests {
             ("namespaces/a/status", Some(Path::Subresource(namespaces, "a".into(), "status".into()))),
             ("namespaces/a/secrets/b%2Fc", None),
             ("namespaces/a/secrets/b%2", None),
+            ("namespaces/a%2Fb/secrets", None),
+            ("namespaces/%2e%2e/secrets/b", None),
+            ("namespaces//secrets", None),
             ("namespaces/a/pods/b", None),
             ("pods", None),
             ("secrets/b", None),

@@ -18,6 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
 use super::accept::Accept;
+use super::delete_options::{BodyForm, DeleteOptions};
 use super::path::Path;
 use super::query::Query;
 use super::reply::{Answer, Reply};
@@ -39,21 +40,38 @@ pub(crate) struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// The object in the body, by the body's content type.
+    /// The object in the body.
     ///
     /// # Errors
     ///
-    /// 415 for a type that is neither JSON nor protobuf, 400 for a body that is not such an object.
+    /// 415 for a content type that is neither JSON nor protobuf, 400 for a body that is not such an object.
     pub(crate) fn object(&self, resource: Resource) -> Result<Decoded, ApiError> {
-        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        let decoded = match media_type.to_ascii_lowercase().as_str() {
-            // Upstream takes a body without a type for its first format, which is JSON.
-            "" | JSON => decode::object(resource, &self.body),
-            PROTOBUF => decode::protobuf(resource, &self.body),
-            _ => return Err(ApiError::unsupported_media_type(&format!("{JSON}, {PROTOBUF}"))),
+        let decoded = match self.form()? {
+            BodyForm::Json => decode::object(resource, &self.body),
+            BodyForm::Protobuf => decode::protobuf(resource, &self.body),
         };
         decoded.map_err(|error| ApiError::bad_request(error.to_string()))
+    }
+
+    /// The options of a delete, from the body or the query.
+    ///
+    /// # Errors
+    ///
+    /// 415 as [`ApiRequest::object`], 400 or 422 for options that make no sense.
+    pub(crate) fn delete_options(&self) -> Result<DeleteOptions, ApiError> {
+        let form = if self.body.is_empty() { BodyForm::Json } else { self.form()? };
+        DeleteOptions::parse(&self.query, form, &self.body)
+    }
+
+    fn form(&self) -> Result<BodyForm, ApiError> {
+        let content_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        match media_type.to_ascii_lowercase().as_str() {
+            // Upstream takes a body without a type for its first format, which is JSON.
+            "" | JSON => Ok(BodyForm::Json),
+            PROTOBUF => Ok(BodyForm::Protobuf),
+            _ => Err(ApiError::unsupported_media_type(&format!("{JSON}, {PROTOBUF}"))),
+        }
     }
 }
 
@@ -120,13 +138,13 @@ async fn documents(
     match path {
         "" => Ok(document(JSON, &discovery::root_paths())),
         "/metrics" => metrics(core),
-        "/openapi/v2" if openapi::V2_PROTOBUF.iter().any(|media_type| accept.names(media_type)) => {
-            let headers = [(CONTENT_TYPE, openapi::V2_PROTOBUF_CONTENT_TYPE)];
-            Ok((headers, openapi::v2_protobuf()).into_response())
+        "/openapi/v2" if openapi::v2::ACCEPTED.iter().any(|media_type| accept.names(media_type)) => {
+            let headers = [(CONTENT_TYPE, openapi::v2::CONTENT_TYPE)];
+            Ok((headers, openapi::v2::protobuf()).into_response())
         }
-        "/openapi/v2" => json(accept, &openapi::v2()),
-        "/openapi/v3" => json(accept, &openapi::v3_index()),
-        "/openapi/v3/api/v1" => json(accept, &openapi::v3()),
+        "/openapi/v2" => json(accept, &openapi::v2::document()),
+        "/openapi/v3" => json(accept, &openapi::v3::index()),
+        "/openapi/v3/api/v1" => json(accept, &openapi::v3::document()),
         "/version" => Ok(document(JSON, &discovery::version(&core.git_version))),
         at @ ("/api" | "/apis") => match accept.aggregated_discovery() {
             Some(version) => {

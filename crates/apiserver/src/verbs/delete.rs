@@ -17,7 +17,7 @@ use crate::store::StoreError;
 
 /// Deletes one object.
 pub(crate) async fn delete(core: &Core, target: &Target, name: &str, request: &ApiRequest) -> Result<Reply, ApiError> {
-    let options = DeleteOptions::parse(&request.query, &request.body)?;
+    let options = request.delete_options()?;
     if target.resource == Resource::Namespaces {
         let namespace = namespaces::terminate(core, name, &options).await?;
         return Ok(Answer::Object(StatusCode::OK, Box::new(namespace)).into());
@@ -31,7 +31,7 @@ pub(crate) async fn delete(core: &Core, target: &Target, name: &str, request: &A
 
 /// Deletes every object that a list with the same query shows.
 pub(crate) async fn delete_collection(core: &Core, target: &Target, request: &ApiRequest) -> Result<Reply, ApiError> {
-    let options = DeleteOptions::parse(&request.query, &request.body)?;
+    let options = request.delete_options()?;
     let query = list_query(target, &request.query)?;
     let mut page = core.store.list(&query).await.map_err(|error| error.for_client(target.resource, ""))?;
     for object in &page.items {

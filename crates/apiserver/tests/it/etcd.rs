@@ -41,6 +41,12 @@ impl Etcd {
         let _ = self.child.wait();
     }
 
+    /// Makes the process hang, or go on.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success(), "kill {signal} of etcd");
+    }
+
     /// Starts the process again on the same data and ports.
     pub(crate) async fn restart(&mut self) {
         self.child = spawn(self.data.path(), self.ports);

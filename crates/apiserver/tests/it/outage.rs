@@ -67,3 +67,24 @@ async fn a_watch_survives_a_restart_of_etcd_or_ends() {
         Some(Ok(other)) => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn an_etcd_that_hangs_is_a_timeout() {
+    let server = Server::start().await;
+    server.secrets().await.create(&PostParams::default(), &secret("a", "one")).await.unwrap();
+    server.etcd.signal("-STOP");
+    let path = "/api/v1/namespaces/default/secrets/a";
+    let (code, refused) = timeout(DEADLINE, server.get(path)).await.unwrap();
+    let (_, create) = server
+        .send(Method::POST, "/api/v1/namespaces/default/secrets", serde_json::json!({"metadata": {"name": "b"}}))
+        .await;
+    server.etcd.signal("-CONT");
+    assert_eq!((code, refused["reason"].as_str()), (StatusCode::GATEWAY_TIMEOUT, Some("Timeout")));
+    insta::assert_snapshot!(refused["message"].as_str().unwrap(), @"Timeout: request did not complete within requested timeout - context deadline exceeded");
+    assert_eq!(create["reason"], "Timeout");
+    wait_until("the Secret to be readable", || async {
+        let (code, body) = server.get(path).await;
+        if code == StatusCode::OK { Ok(()) } else { Err(body.to_string()) }
+    })
+    .await;
+}

@@ -1,26 +1,27 @@
-//! `/openapi/v2` and `/openapi/v3`, made from the table of fields.
+//! `/openapi/v3`, made from the table of fields.
 //!
-//! kubectl reads three things out of them: whether PATCH takes `fieldValidation` and `dryRun` (then it leaves
-//! validation to the server), which patch types a kind takes, and the schemas, for `kubectl apply` (merge keys) and
-//! `kubectl explain`. Version 2 holds no schemas: kubectl then skips its own validation, and the server does it.
+//! kubectl reads three things out of it: whether PATCH takes `fieldValidation` and `dryRun` (then it leaves validation
+//! to the server), which patch types a kind takes, and the schemas, for `kubectl apply` (merge keys) and
+//! `kubectl explain`.
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
+use super::TITLE;
 use crate::object::schema::{ListKind, Schema, Struct};
 use crate::resource::Resource;
 
-/// `/openapi/v3`: where the document of each group version is. The hash lets clients cache it.
-pub(crate) fn v3_index() -> Value {
-    let document = v3().to_string();
+/// The index: where the document of each group version is. The hash lets clients cache it.
+pub(crate) fn index() -> Value {
+    let document = document().to_string();
     let hash = hex::encode_upper(digest(&SHA256, document.as_bytes()));
     json!({"paths": {"api/v1": {"serverRelativeURL": format!("/openapi/v3/api/v1?hash={hash}")}}})
 }
 
-/// `/openapi/v3/api/v1`.
-pub(crate) fn v3() -> Value {
+/// The document of `api/v1`.
+pub(crate) fn document() -> Value {
     let mut schemas = BTreeMap::new();
     let mut paths = Map::new();
     for resource in Resource::ALL {
@@ -43,35 +44,6 @@ pub(crate) fn v3() -> Value {
         "components": {"schemas": schemas},
     })
 }
-
-/// `/openapi/v2` as JSON.
-pub(crate) fn v2() -> Value {
-    json!({
-        "swagger": "2.0",
-        "info": {"title": TITLE, "version": "unversioned"},
-        "paths": {},
-        "definitions": {},
-    })
-}
-
-/// `/openapi/v2` as the protobuf of gnostic's `openapi.v2.Document`, the only form that kubectl asks for.
-pub(crate) fn v2_protobuf() -> Vec<u8> {
-    let mut info = Vec::new();
-    length_delimited(&mut info, INFO_TITLE, TITLE.as_bytes());
-    length_delimited(&mut info, INFO_VERSION, b"unversioned");
-    let mut document = Vec::new();
-    length_delimited(&mut document, DOCUMENT_SWAGGER, b"2.0");
-    length_delimited(&mut document, DOCUMENT_INFO, &info);
-    length_delimited(&mut document, DOCUMENT_PATHS, b"");
-    length_delimited(&mut document, DOCUMENT_DEFINITIONS, b"");
-    document
-}
-
-/// The media types by which clients ask for [`v2_protobuf`].
-pub(crate) const V2_PROTOBUF: [&str; 2] =
-    ["application/com.github.proto-openapi.spec.v2@v1.0+protobuf", V2_PROTOBUF_CONTENT_TYPE];
-/// What the answer says it is: the older name with an `@` is no valid media type.
-pub(crate) const V2_PROTOBUF_CONTENT_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 fn component(message: &'static Struct, resource: Option<Resource>, schemas: &mut BTreeMap<&'static str, Value>) {
     if schemas.contains_key(message.component) {
@@ -173,28 +145,13 @@ fn operation(resource: Resource, message: &Struct, action: &str, parameters: &[&
     })
 }
 
-/// A protobuf field of wire type 2. Every content here is shorter than 128 bytes, so a length is one byte.
-fn length_delimited(out: &mut Vec<u8>, field: u8, content: &[u8]) {
-    out.push(field << 3 | 2);
-    out.push(u8::try_from(content.len()).unwrap_or_default() & 0x7f);
-    out.extend_from_slice(content);
-}
-
-const TITLE: &str = "Kubernetes (Kyanite)";
-const DOCUMENT_SWAGGER: u8 = 1;
-const DOCUMENT_INFO: u8 = 2;
-const DOCUMENT_PATHS: u8 = 8;
-const DOCUMENT_DEFINITIONS: u8 = 9;
-const INFO_TITLE: u8 = 1;
-const INFO_VERSION: u8 = 2;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_reference_leads_to_a_schema() {
-        let document = v3();
+        let document = document();
         let text = document.to_string();
         let references: Vec<&str> =
             text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
@@ -206,21 +163,12 @@ mod tests {
 
     #[test]
     fn patch_takes_what_kubectl_looks_for() {
-        let document = v3();
+        let document = document();
         let patch = &document["paths"]["/api/v1/namespaces/{namespace}/secrets/{name}"]["patch"];
         let names: Vec<&str> =
             patch["parameters"].as_array().unwrap().iter().filter_map(|parameter| parameter["name"].as_str()).collect();
         assert!(names.contains(&"fieldValidation") && names.contains(&"dryRun"));
         assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group": "", "kind": "Secret", "version": "v1"}));
         assert!(patch["requestBody"]["content"]["application/strategic-merge-patch+json"].is_object());
-    }
-
-    #[test]
-    fn the_protobuf_is_a_document() {
-        assert_eq!(
-            hex::encode(v2_protobuf()),
-            "0a03322e3012230a144b756265726e6574657320284b79616e69746529120b756e76657273696f6e6564".to_owned()
-                + "42004a00"
-        );
     }
 }

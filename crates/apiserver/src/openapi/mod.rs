@@ -1,0 +1,7 @@
+//! What the API is made of, in the two versions of `OpenAPI` that clients read.
+
+pub(crate) mod v2;
+pub(crate) mod v3;
+
+/// The title of both documents.
+const TITLE: &str = "Kubernetes (Kyanite)";
