@@ -71,7 +71,7 @@ impl std::error::Error for AnnotationsError {}
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum AnnotationProblem {
     NameEmpty,
-    NameInvalid { shown: String, why: &'static str },
+    NameInvalid { shown: String, why: String },
     TotalSize { total_bytes: usize },
 }
 
@@ -93,19 +93,20 @@ fn check_name(name: &str) -> Result<(), AnnotationProblem> {
         return Err(AnnotationProblem::NameEmpty);
     }
     let name = name.strip_suffix('.').unwrap_or(name);
-    let invalid = |shown: &str, why| Err(AnnotationProblem::NameInvalid { shown: shown.to_owned(), why });
-    // Upstream joins the two complaints of an over-long, ill-formed name; one is enough to act on, and comes first there.
-    if name.len() > SUBDOMAIN_MAX_BYTES {
-        return invalid(name, SUBDOMAIN_TOO_LONG);
-    }
-    if !name.split('.').all(is_dns_label_of_any_length) {
-        return invalid(name, SUBDOMAIN_RULE);
+    let invalid =
+        |shown: &str, why: &str| AnnotationProblem::NameInvalid { shown: shown.to_owned(), why: why.to_owned() };
+    let too_long = (name.len() > SUBDOMAIN_MAX_BYTES).then_some(SUBDOMAIN_TOO_LONG);
+    let ill_formed = (!name.split('.').all(is_dns_label_of_any_length)).then_some(SUBDOMAIN_RULE);
+    match (too_long, ill_formed) {
+        (Some(one), Some(other)) => return Err(invalid(name, &format!("{one},{other}"))),
+        (Some(why), None) | (None, Some(why)) => return Err(invalid(name, why)),
+        (None, None) => {}
     }
     if !name.contains('.') {
-        return invalid(name, TWO_SEGMENTS);
+        return Err(invalid(name, TWO_SEGMENTS));
     }
     match name.split('.').find(|label| label.len() > LABEL_MAX_BYTES) {
-        Some(label) => invalid(label, LABEL_TOO_LONG),
+        Some(label) => Err(invalid(label, LABEL_TOO_LONG)),
         None => Ok(()),
     }
 }
@@ -118,11 +119,10 @@ fn is_dns_label_of_any_length(label: &str) -> bool {
         && label.chars().all(|c| is_alphanumeric(c) || c == '-')
 }
 
-// Assumed: the words of the four texts below, as of 1.36; only that about two segments was seen on a real server.
 const SUBDOMAIN_MAX_BYTES: usize = 253;
 const LABEL_MAX_BYTES: usize = 63;
-const SUBDOMAIN_TOO_LONG: &str = "must be no more than 253 bytes";
-const LABEL_TOO_LONG: &str = "must be no more than 63 bytes";
+const SUBDOMAIN_TOO_LONG: &str = "must be no more than 253 characters";
+const LABEL_TOO_LONG: &str = "must be no more than 63 characters";
 const TWO_SEGMENTS: &str = "should be a domain with at least two segments separated by dots";
 const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
      '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
@@ -152,9 +152,9 @@ mod tests {
         let label = "a".repeat(64);
         assert_eq!(
             check(&format!("{label}.io")).unwrap_err(),
-            format!("annotations: Invalid value: \"{label}\": must be no more than 63 bytes")
+            format!("annotations: Invalid value: \"{label}\": must be no more than 63 characters")
         );
-        assert!(check(&format!("{}.io", vec!["a"; 130].join("."))).unwrap_err().ends_with("253 bytes"));
+        assert!(check(&format!("{}.io", vec!["a"; 130].join("."))).unwrap_err().ends_with("253 characters"));
     }
 
     #[test]

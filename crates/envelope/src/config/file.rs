@@ -40,14 +40,14 @@ pub(super) enum RawKind {
     },
 }
 
-/// A `kms` element, defaults filled in.
+/// A `kms` element. A field is `None` if it could not be read, which has been told, and empty if it is not there.
 #[derive(Debug)]
 pub(super) struct RawKms {
     pub(super) api_version: At<Option<String>>,
     pub(super) cachesize: Option<At<i64>>,
-    pub(super) endpoint: At<String>,
-    pub(super) name: At<String>,
-    /// `None` if it could not be read, which has been told.
+    pub(super) endpoint: At<Option<String>>,
+    pub(super) name: At<Option<String>>,
+    /// With its default.
     pub(super) timeout: At<Option<Timeout>>,
 }
 
@@ -80,10 +80,12 @@ fn read_root(document: Node<'_>, problems: &mut Problems) -> Option<Vec<Rule>> {
     let fields = document.fields(&place, &["apiVersion", "kind", "resources"], problems)?;
     let expect = |name, wanted: &str, problems: &mut Problems| {
         let found = fields.string(name, problems);
-        if fields.get(name).is_none() {
-            problems.required(&found.place, &format!("must be {}", quote(wanted)));
-        } else if found.value != wanted {
-            problems.invalid(&found.place, &found.value, &format!("must be {}", quote(wanted)));
+        match found.value.as_deref() {
+            Some("") => problems.required(&found.place, &format!("must be {}", quote(wanted))),
+            Some(other) if other != wanted => {
+                problems.invalid(&found.place, other, &format!("must be {}", quote(wanted)));
+            }
+            _ => {}
         }
     };
     expect("apiVersion", API_VERSION, problems);
@@ -117,9 +119,8 @@ fn read_rule(item: &At<Node<'_>>, problems: &mut Problems) -> Option<RawRule> {
 fn read_provider(item: &At<Node<'_>>, problems: &mut Problems) -> Option<RawProvider> {
     let fields = item.value.fields(&item.place, &["aescbc", "aesgcm", "identity", "kms", "secretbox"], problems)?;
     let mut kinds = Vec::new();
-    if let Some(identity) = fields.get("identity")
-        && identity.value.fields(&identity.place, &[], problems).is_some()
-    {
+    if let Some(identity) = fields.get("identity") {
+        identity.value.fields(&identity.place, &[], problems)?;
         kinds.push(RawKind::Identity);
     }
     if let Some(kms) = fields.get("kms") {
@@ -139,9 +140,8 @@ fn read_kms(kms: &At<Node<'_>>, problems: &mut Problems) -> Option<RawKms> {
     let cachesize = fields
         .get("cachesize")
         .and_then(|field| Some(At { value: field.value.integer(&field.place, problems)?, place: field.place }));
-    let api_version = fields.get("apiVersion").and_then(|field| field.value.string(&field.place, problems));
     Some(RawKms {
-        api_version: At { value: api_version, place: fields.place_of("apiVersion") },
+        api_version: fields.string("apiVersion", problems),
         cachesize,
         endpoint: fields.string("endpoint", problems),
         name: fields.string("name", problems),
@@ -170,8 +170,8 @@ fn into_rule(raw: RawRule) -> Rule {
     let provider = |provider: RawProvider| match provider.kinds.into_iter().next()? {
         RawKind::Identity => Some(Provider::Identity),
         RawKind::Kms(kms) => Some(Provider::Kms(KmsProvider {
-            name: ProviderName::new(&kms.name.value)?,
-            endpoint: kms.endpoint.value,
+            name: ProviderName::new(&kms.name.value?)?,
+            endpoint: kms.endpoint.value?,
             timeout: Duration::try_from(kms.timeout.value?.length).ok()?,
         })),
         RawKind::NotEmulated { .. } => None,

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::file::{RawKind, RawKms, RawProvider, RawRule};
 use super::problem::Problems;
 use super::resource::{ANY, GroupResource};
-use super::yaml::At;
+use super::yaml::{At, Place};
 use crate::upstream::quote;
 
 pub(super) fn check(rules: &[RawRule], problems: &mut Problems) {
@@ -44,38 +44,46 @@ fn check_provider<'r>(provider: &'r RawProvider, kms_names: &mut HashSet<&'r str
     }
 }
 
+/// A field that could not be read has been told, and says nothing more here.
 fn check_kms<'r>(kms: &'r RawKms, names: &mut HashSet<&'r str>, problems: &mut Problems) {
-    let name = kms.name.value.as_str();
-    let version = kms.api_version.value.as_deref().unwrap_or("v1");
-    if name.is_empty() {
-        problems.required(&kms.name.place, "name is a mandatory field for a provider");
-    }
-    if version != "v1" && name.contains(':') {
-        problems.invalid(&kms.name.place, name, &format!("invalid KMS provider name {name}, must not contain ':'"));
-    }
-    if !names.insert(name) && version != "v1" {
-        problems.invalid(&kms.name.place, name, &format!("duplicate KMS provider name {name}, names must be unique"));
+    let is_v1 = matches!(kms.api_version.value.as_deref(), Some("" | "v1"));
+    if let Some(name) = &kms.name.value {
+        check_name(name, &kms.name.place, is_v1, names, problems);
     }
     if let Some(timeout) = kms.timeout.value.as_ref().filter(|timeout| !timeout.length.is_positive()) {
         problems.invalid(&kms.timeout.place, &timeout.text, "timeout should be a positive value");
     }
-    check_endpoint(&kms.endpoint, problems);
-    match (&kms.cachesize, version) {
-        (Some(cachesize), "v1") if cachesize.value == 0 => problems
-            .add(&cachesize.place, "Invalid value: 0: cachesize should be a positive value, or negative to disable"),
-        (Some(cachesize), other) if other != "v1" => {
-            problems
-                .add(&cachesize.place, format!("Invalid value: {}: cachesize is not supported in v2", cachesize.value));
+    if let Some(endpoint) = &kms.endpoint.value {
+        check_endpoint(endpoint, &kms.endpoint.place, problems);
+    }
+    if let Some(At { value, place }) = &kms.cachesize {
+        match value {
+            _ if !is_v1 => problems.add(place, format!("Invalid value: {value}: cachesize is not supported in v2")),
+            0 => problems.add(place, "Invalid value: 0: cachesize should be a positive value, or negative to disable"),
+            _ => {}
         }
-        _ => {}
     }
     check_api_version(&kms.api_version, problems);
 }
 
+fn check_name<'r>(name: &'r str, place: &Place, is_v1: bool, names: &mut HashSet<&'r str>, problems: &mut Problems) {
+    if name.is_empty() {
+        problems.required(place, "name is a mandatory field for a provider");
+    }
+    if !is_v1 && name.contains(':') {
+        problems.invalid(place, name, &format!("invalid KMS provider name {name}, must not contain ':'"));
+    }
+    if !names.insert(name) && !is_v1 {
+        problems.invalid(place, name, &format!("duplicate KMS provider name {name}, names must be unique"));
+    }
+}
+
 fn check_api_version(version: &At<Option<String>>, problems: &mut Problems) {
     match version.value.as_deref() {
-        Some("v2") => {}
-        None => problems.add(&version.place, "KMS v1, which is the default, is not emulated yet: set apiVersion: v2"),
+        None | Some("v2") => {}
+        Some("") => {
+            problems.add(&version.place, "KMS v1, which is the default, is not emulated yet: set apiVersion: v2");
+        }
         Some("v1") => problems.add(&version.place, "KMS v1 is not emulated yet: set apiVersion: v2"),
         // The doubled word is upstream's.
         Some(other) => problems.invalid(
@@ -86,8 +94,7 @@ fn check_api_version(version: &At<Option<String>>, problems: &mut Problems) {
     }
 }
 
-fn check_endpoint(endpoint: &At<String>, problems: &mut Problems) {
-    let At { value: text, place } = endpoint;
+fn check_endpoint(text: &str, place: &Place, problems: &mut Problems) {
     if text.is_empty() {
         return problems.invalid(place, "", "endpoint is a mandatory field for a kms");
     }
@@ -127,8 +134,7 @@ fn check_overlap(rule: &RawRule, problems: &mut Problems) {
         }
     }
     let names: Vec<_> = rule.resources.value.iter().map(|name| quote(&name.value)).collect();
-    let mut invalid =
-        |why| problems.add(&rule.resources.place, format!("Invalid value: [{}]: {why}", names.join(", ")));
+    let mut invalid = |why| problems.add(&rule.resources.place, format!("Invalid value: [{}]: {why}", names.join(",")));
     if duplicate {
         invalid("the same resource cannot be specified multiple times");
     }

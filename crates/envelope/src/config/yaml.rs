@@ -1,7 +1,8 @@
 //! YAML with places: strict decoding of maps, lists, strings and integers that goes on after a problem.
 //!
 //! kube-apiserver reads the file as YAML, turns it into JSON and decodes that strictly: unknown and doubled fields are
-//! errors, a field that is `null` is one that is not there. Differs: upstream stops at the first such error and knows no
+//! errors, a field that is `null` is one that is not there. Differs: plain words such as `yes` and `n` are booleans to
+//! upstream's YAML 1.1 and so refused as names; here, in YAML 1.2, they are the strings they look like. Differs: upstream stops at the first such error and knows no
 //! line; here all are collected, with their places.
 
 use saphyr::{LoadableYamlNode as _, MarkedYaml, Marker, Scalar, YamlData, YamlLoader};
@@ -188,10 +189,13 @@ impl<'y> Fields<'y> {
         self.get(name).map_or_else(|| self.place.child(name), |field| field.place)
     }
 
-    /// A string field; empty if it is not there.
-    pub(super) fn string(&self, name: &str, problems: &mut Problems) -> At<String> {
-        let value = self.get(name).and_then(|field| field.value.string(&field.place, problems));
-        At { value: value.unwrap_or_default(), place: self.place_of(name) }
+    /// A string field: empty if it is not there, `None` if it is something else, which is a problem.
+    pub(super) fn string(&self, name: &str, problems: &mut Problems) -> At<Option<String>> {
+        let value = match self.get(name) {
+            Some(field) => field.value.string(&field.place, problems),
+            None => Some(String::new()),
+        };
+        At { value, place: self.place_of(name) }
     }
 
     /// The items of a list field; none if it is not there. An empty list is a problem, unless another has been told.

@@ -107,15 +107,13 @@ pub enum DecodeError {
     /// It is outside a limit.
     #[error("{0}")]
     Limit(LimitError),
-    /// It is no protobuf of this shape.
+    /// It is no protobuf of this shape. (Go's protobuf library writes a no-break space behind the colon in half of all
+    /// builds, on purpose; the released server has a plain one.)
     #[error("proto: cannot parse invalid wire-format data")]
     Malformed,
     /// A text in it is not UTF-8.
-    #[error("proto: field {field} contains invalid UTF-8")]
-    NotText {
-        /// The field, as protobuf names it.
-        field: &'static str,
-    },
+    #[error("string field contains invalid UTF-8")]
+    NotText,
 }
 
 impl From<LimitError> for DecodeError {
@@ -199,11 +197,9 @@ mod tests {
         {
             assert_eq!(told(&[DATA, malformed]), "proto: cannot parse invalid wire-format data", "{malformed:02x?}");
         }
-        assert_eq!(told(&[b"\x12\x01\xff"]), "proto: field v2.EncryptedObject.keyID contains invalid UTF-8");
-        assert_eq!(
-            told(&[b"\x22\x03\x0a\x01\xff"]),
-            "proto: field v2.EncryptedObject.AnnotationsEntry.key contains invalid UTF-8"
-        );
+        let not_text = "string field contains invalid UTF-8";
+        assert_eq!(told(&[b"\x12\x01\xff"]), not_text, "a key id");
+        assert_eq!(told(&[b"\x22\x03\x0a\x01\xff"]), not_text, "an annotation's name");
     }
 
     #[test]
@@ -212,6 +208,9 @@ mod tests {
         let fields =
             [&[b"\x12\x010".as_slice(), SEED, SOURCE], unknown.as_slice(), &[ANNOTATION, DATA, KEY_ID]].concat();
         assert_eq!(decode(&fields).unwrap(), valid(), "the last key id counts");
+        let earlier_annotation = b"\x22\x09\x0a\x04a.io\x12\x01x";
+        let fields = [DATA, KEY_ID, SOURCE, earlier_annotation, ANNOTATION, SEED];
+        assert_eq!(decode(&fields).unwrap(), valid(), "the last annotation of a name counts");
     }
 
     /// As Go's protobuf has it: what has another wire type is not the field.

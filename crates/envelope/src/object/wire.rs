@@ -25,7 +25,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Fields, DecodeError> {
     each_field(body, |number, value| {
         match (number, value) {
             (ENCRYPTED_DATA, Value::Bytes(bytes)) => fields.encrypted_data = bytes.to_vec(),
-            (KEY_ID, Value::Bytes(bytes)) => fields.key_id = text(bytes, "v2.EncryptedObject.keyID")?,
+            (KEY_ID, Value::Bytes(bytes)) => fields.key_id = text(bytes)?,
             (ENCRYPTED_DEK_SOURCE, Value::Bytes(bytes)) => fields.encrypted_dek_source = bytes.to_vec(),
             (ANNOTATIONS, Value::Bytes(entry)) => {
                 let (key, value) = decode_annotation(entry)?;
@@ -105,7 +105,7 @@ fn decode_annotation(entry: &[u8]) -> Result<(String, Vec<u8>), DecodeError> {
     let (mut key, mut value) = (String::new(), Vec::new());
     each_field(entry, |number, field| {
         match (number, field) {
-            (ENTRY_KEY, Value::Bytes(bytes)) => key = text(bytes, "v2.EncryptedObject.AnnotationsEntry.key")?,
+            (ENTRY_KEY, Value::Bytes(bytes)) => key = text(bytes)?,
             (ENTRY_VALUE, Value::Bytes(bytes)) => value = bytes.to_vec(),
             _ => {}
         }
@@ -114,8 +114,8 @@ fn decode_annotation(entry: &[u8]) -> Result<(String, Vec<u8>), DecodeError> {
     Ok((key, value))
 }
 
-fn text(bytes: &[u8], field: &'static str) -> Result<String, DecodeError> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| DecodeError::NotText { field })
+fn text(bytes: &[u8]) -> Result<String, DecodeError> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| DecodeError::NotText)
 }
 
 /// An enum on the wire is a varint cut to 32 bits.

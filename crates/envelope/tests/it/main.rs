@@ -22,4 +22,6 @@ mod properties;
 #[cfg(test)]
 mod redaction;
 #[cfg(test)]
+mod upstream;
+#[cfg(test)]
 mod vectors;
