@@ -10,6 +10,7 @@ use std::path::Path;
 use harness::etcd::EtcdSource;
 use stories::Failure;
 
+#[expect(clippy::print_stderr, reason = "a test that is not run says so")]
 fn replay(file: &Path) -> datatest_stable::Result<()> {
     match stories::replay(file, EtcdSource::Container) {
         Ok(()) => Ok(()),

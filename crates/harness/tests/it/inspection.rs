@@ -50,7 +50,7 @@ async fn a_sealed_secret_is_traced_to_its_key_version_and_opened() {
     let [version] = &keys.versions[..] else { panic!("{keys:?}") };
     assert_eq!(version.objects, ["/registry/secrets/default/a"]);
     assert_eq!((version.seeds, version.enabled, keys.strangers.len()), (1, true, 0));
-    assert_eq!(Some(&version.version), trace.version.as_ref());
+    assert_eq!(Some(format!("{}/{}", version.key, version.version)), trace.version);
     stack.shutdown().await;
 }
 
@@ -73,6 +73,6 @@ async fn a_secret_that_is_not_there_is_named() {
     let stack = start(&place, EncryptionAtRest::Kms).await;
     let error = Inspection::of_secret(stack.ready(), "default", "nobody").await.unwrap_err();
     assert!(matches!(error, InspectError::NoSecret { .. }));
-    assert_eq!(error.to_string(), "etcd has no Secret default/nobody");
+    assert_eq!(error.to_string(), "find the Secret default/nobody in etcd");
     stack.shutdown().await;
 }

@@ -10,7 +10,7 @@ use crate::story::wire::{Refusal, WireError};
 #[non_exhaustive]
 pub enum InspectError {
     /// etcd has no such Secret.
-    #[error("etcd has no Secret {namespace}/{name}")]
+    #[error("find the Secret {namespace}/{name} in etcd")]
     NoSecret {
         /// Its namespace.
         namespace: String,
@@ -26,7 +26,7 @@ pub enum InspectError {
         reason: String,
     },
     /// No key version has this id.
-    #[error("no stored object and no key version has the id {id}; known versions: {known}")]
+    #[error("find a key version or key id that starts with `{id}`; the vault has {known}")]
     UnknownVersion {
         /// What was asked for.
         id: String,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::ready::ReadyFile;
 use crate::story::runner::kms_v2_record;
-use crate::story::wire::{Wires, key_ids_of};
+use crate::story::wire::{Wires, key_id};
 
 use super::error::InspectError;
 use super::text::Paint;
@@ -17,9 +17,7 @@ use super::text::Paint;
 #[derive(Clone, Debug, Default, Eq, JsonSchema, PartialEq, Serialize)]
 #[schemars(title = "Kyanite key use")]
 pub struct KeyUse {
-    /// The key's URL without a version.
-    pub key: String,
-    /// The versions that the vault shows, oldest first.
+    /// The versions that the vault shows, by key, oldest first.
     pub versions: Vec<VersionUse>,
     /// Stored key ids that are of none of these versions.
     pub strangers: Vec<StrangerUse>,
@@ -32,6 +30,8 @@ pub struct KeyUse {
 /// A key version and what needs it.
 #[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct VersionUse {
+    /// URL of its key.
+    pub key: String,
     /// Its id.
     pub version: String,
     /// The key id that the plugin reports for it.
@@ -64,7 +64,7 @@ impl KeyUse {
     pub async fn of_stack(ready: &ReadyFile) -> Result<Self, InspectError> {
         let wires = Wires::new(ready).await?;
         let stored = wires.etcd.all().await.map_err(|refusal| InspectError::refused("etcd", &refusal))?;
-        let (versions, vault_refusal) = match wires.vault.versions().await {
+        let (versions, vault_refusal) = match wires.vault.all_versions().await {
             Ok(versions) => (versions, None),
             Err(refusal) => (Vec::new(), Some(refusal.to_string())),
         };
@@ -79,22 +79,26 @@ impl KeyUse {
                 unencrypted_secrets.push(value.key);
             }
         }
-        let ids = key_ids_of(&wires.vault, &versions);
         let versions = versions
             .into_iter()
             .map(|version| {
-                let key_id = ids.key_id(&version.version).unwrap_or_default().to_owned();
-                let need = needs.remove(&key_id).unwrap_or_default();
-                let seeds = need.seeds.len();
-                VersionUse { version: version.version, key_id, enabled: version.enabled, seeds, objects: need.objects }
+                let key_id = key_id(&version.url);
+                let Need { seeds, objects } = needs.remove(&key_id).unwrap_or_default();
+                VersionUse {
+                    key: version.key_url().to_owned(),
+                    version: version.id().to_owned(),
+                    key_id,
+                    enabled: version.enabled,
+                    seeds: seeds.len(),
+                    objects,
+                }
             })
             .collect();
         let strangers = needs
             .into_iter()
             .map(|(key_id, need)| StrangerUse { key_id, seeds: need.seeds.len(), objects: need.objects })
             .collect();
-        let key = wires.vault.key_url().to_owned();
-        Ok(Self { key, versions, strangers, unencrypted_secrets, vault_refusal })
+        Ok(Self { versions, strangers, unencrypted_secrets, vault_refusal })
     }
 
     /// Only what falls with one version or key id, named by the start of its id (at least four characters).
@@ -109,7 +113,8 @@ impl KeyUse {
         self.strangers.retain(|stranger| fits(&stranger.key_id));
         self.unencrypted_secrets.clear();
         if self.versions.is_empty() && self.strangers.is_empty() {
-            return Err(InspectError::UnknownVersion { id: id.to_owned(), known: known.join(", ") });
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(InspectError::UnknownVersion { id: id.to_owned(), known });
         }
         Ok(self)
     }
@@ -117,17 +122,23 @@ impl KeyUse {
     /// The whole as text.
     pub fn text(&self, colour: bool) -> String {
         let paint = Paint { colour };
-        let mut lines = vec![paint.bold(&self.key)];
-        if let Some(refusal) = &self.vault_refusal {
-            lines.push(format!("  the vault does not show the key: {refusal}"));
+        let mut lines = Vec::new();
+        match &self.vault_refusal {
+            Some(refusal) => lines.push(format!("the vault does not show its keys: {refusal}")),
+            None if self.versions.is_empty() => lines.push("the vault shows no key".to_owned()),
+            None => {}
         }
+        let mut key = None;
         for version in &self.versions {
+            if key.replace(&version.key) != Some(&version.key) {
+                lines.push(paint.bold(&version.key));
+            }
             let state = if version.enabled { "enabled" } else { "disabled" };
             lines.push(String::new());
             lines.push(format!("  version {}  {state}", paint.bold(&version.version)));
             lines.push(paint.dim(&format!("  key id  {}", version.key_id)));
             lines.push(match (version.objects.is_empty(), version.enabled) {
-                (true, _) => "    nothing stored needs it: it can go".to_owned(),
+                (true, _) => "    nothing stored needs it".to_owned(),
                 (false, true) => needed("would be unreadable without it", version.objects.len(), version.seeds),
                 (false, false) => needed("cannot be opened while it is disabled", version.objects.len(), version.seeds),
             });

@@ -21,7 +21,7 @@ fn opened() -> Inspection {
     (inspection.key, inspection.revision) = (Some(value(SEALED).key), Some(12));
     if let Sealing::KmsV2 { trace, .. } = &mut inspection.sealing {
         *trace = Some(KeyTrace {
-            version: Some("0123456789abcdef0123456789abcdef".to_owned()),
+            version: Some("https://kyanite.vault.azure.net/keys/kms/0123456789abcdef0123456789abcdef".to_owned()),
             number: Some(1),
             versions: 2,
             enabled: Some(true),
@@ -34,6 +34,7 @@ fn opened() -> Inspection {
 
 fn key_use() -> KeyUse {
     let version = |version: &str, enabled, seeds, objects: &[&str]| VersionUse {
+        key: "https://kyanite.vault.azure.net/keys/kms".to_owned(),
         version: version.repeat(32),
         key_id: format!("{version}{version}aa").repeat(16),
         enabled,
@@ -41,7 +42,6 @@ fn key_use() -> KeyUse {
         objects: objects.iter().map(|&object| object.to_owned()).collect(),
     };
     KeyUse {
-        key: "https://kyanite.vault.azure.net/keys/kms".to_owned(),
         versions: vec![
             version("0", false, 2, &["/registry/secrets/default/a", "/registry/secrets/kube-system/b"]),
             version("1", true, 0, &[]),

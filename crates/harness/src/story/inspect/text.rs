@@ -75,14 +75,14 @@ fn sealed(sealing: &Sealing) -> String {
 fn traced(trace: &KeyTrace) -> Vec<String> {
     let Some((version, number)) = trace.version.as_ref().zip(trace.number) else {
         return vec![match trace.versions {
-            0 => "of no key that the vault knows: deleted, purged, or of another vault".to_owned(),
-            versions => format!("of none of the {versions} versions that the vault's key has"),
+            0 => "of no key version: the vault shows no key".to_owned(),
+            versions => format!("of none of the {versions} key versions that the vault shows"),
         }];
     };
     let state = if trace.enabled == Some(false) { "disabled" } else { "enabled" };
     let fresh = trace.stale.map(|stale| if stale { "stale: the plugin names another key id now" } else { "not stale" });
-    let place = format!("key version {version}, {number} of {}, {state}", trace.versions);
-    std::iter::once(place).chain(fresh.map(str::to_owned)).collect()
+    let place = format!("version {number} of {}, {state}", trace.versions);
+    [version.clone(), place].into_iter().chain(fresh.map(str::to_owned)).collect()
 }
 
 fn parts(parts: &[PartView], paint: &Paint) -> Vec<String> {

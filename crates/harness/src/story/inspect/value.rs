@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::ready::ReadyFile;
 use crate::story::runner::kms_v2_record;
-use crate::story::wire::{Ciphertext, Etcd, StoredValue, VersionState, Wires, key_ids_of};
+use crate::story::wire::{Ciphertext, Etcd, KeyIds, StoredValue, VersionState, Wires};
 
 use super::error::InspectError;
 use super::open::open;
@@ -52,11 +52,11 @@ pub enum Sealing {
 /// Where a key id comes from.
 #[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct KeyTrace {
-    /// The version of the vault's key that it stands for; absent if it is none that the vault has.
+    /// URL of the key version that it stands for; absent if it is none that the vault shows.
     pub version: Option<String>,
-    /// Its place among the versions, from 1.
+    /// Its place among the versions of its key, from 1.
     pub number: Option<usize>,
-    /// How many versions the vault has; 0 if it does not know the key.
+    /// How many versions its key has; if it is of none, how many versions the vault shows in all.
     pub versions: usize,
     /// Whether the version is enabled.
     pub enabled: Option<bool>,
@@ -117,7 +117,7 @@ impl Inspection {
         let mut inspection = Self::of_bytes(&value.bytes);
         (inspection.key, inspection.revision) = (Some(value.key.clone()), Some(value.mod_revision));
         if let Sealing::KmsV2 { key_id, trace, .. } = &mut inspection.sealing {
-            let versions = wires.vault.versions().await.unwrap_or_default();
+            let versions = wires.vault.all_versions().await.unwrap_or_default();
             let found = trace_of(key_id, &wires, &versions).await;
             inspection.opened = Some(opened(&value, found.version.as_deref(), &wires).await);
             *trace = Some(found);
@@ -129,30 +129,31 @@ impl Inspection {
 impl Sealing {
     fn of(bytes: &[u8]) -> Self {
         match (kms_v2_record(bytes), ProviderName::of_stored(bytes)) {
-            (Some(record), Some((provider, _))) => Self::KmsV2 {
-                provider: provider.to_string(),
-                key_id: record.key_id().as_str().to_owned(),
-                trace: None,
-            },
+            (Some(record), Some((provider, _))) => {
+                Self::KmsV2 { provider: provider.to_string(), key_id: record.key_id().as_str().to_owned(), trace: None }
+            }
             _ if bytes.starts_with(b"k8s:enc:") => Self::Unknown,
             _ => Self::None,
         }
     }
 }
 
-async fn trace_of(key_id: &str, wires: &Wires, versions: &[VersionState]) -> KeyTrace {
-    let ids = key_ids_of(&wires.vault, versions);
-    let version = ids.version(key_id).map(str::to_owned);
-    let at = versions.iter().position(|known| Some(&known.version) == version.as_ref());
+async fn trace_of(key_id: &str, wires: &Wires, shown: &[VersionState]) -> KeyTrace {
+    let ids = KeyIds::new(shown.iter().map(|version| version.url.as_str()));
+    let found = ids.url(key_id).and_then(|url| shown.iter().find(|version| version.url == url));
+    let siblings: Vec<_> = match found {
+        Some(found) => shown.iter().filter(|version| version.key_url() == found.key_url()).collect(),
+        None => shown.iter().collect(),
+    };
     let status = match &wires.plugin {
         Some(plugin) => plugin.status().await.ok(),
         None => None,
     };
     KeyTrace {
-        version,
-        number: at.map(|at| at + 1),
-        versions: versions.len(),
-        enabled: at.and_then(|at| versions.get(at)).map(|version| version.enabled),
+        version: found.map(|version| version.url.clone()),
+        number: siblings.iter().position(|version| Some(*version) == found).map(|at| at + 1),
+        versions: siblings.len(),
+        enabled: found.map(|version| version.enabled),
         stale: status.map(|status| status.key_id != key_id),
     }
 }
@@ -164,11 +165,11 @@ async fn opened(value: &StoredValue, version: Option<&str>, wires: &Wires) -> Op
         return no("the vault has no key version of this key id".to_owned());
     };
     let ciphertext = Ciphertext {
-        version: version.to_owned(),
+        version_url: version.to_owned(),
         value: String::from_utf8_lossy(record.encrypted_dek_source().as_bytes()).into_owned(),
     };
     let seed = match wires.vault.decrypt(&ciphertext).await {
-        Ok(seed) => zeroize::Zeroizing::new(seed),
+        Ok(seed) => seed,
         Err(refusal) => return no(format!("the vault does not decrypt the seed: {refusal}")),
     };
     match open(&record, &seed, &value.key) {

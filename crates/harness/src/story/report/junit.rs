@@ -11,7 +11,7 @@ use super::record::{RunRecord, StepRecord, StoryRecord};
 
 /// The XML could not be written.
 #[derive(Debug, Error)]
-#[error("cannot write the JUnit report")]
+#[error("write the JUnit report")]
 pub struct JunitError(#[source] SerializeError);
 
 /// The report's text.

@@ -7,7 +7,7 @@ use crate::story::scenario::Operation;
 use crate::story::scenario::operation::{
     FaultEffect, FaultTarget, Metric, Part, SecretName, SecretText, StoredSecret, VaultFault,
 };
-use crate::story::wire::{Ciphertext, Etcd, Refusal, SecretData};
+use crate::story::wire::{Ciphertext, Etcd, Refusal, SecretData, version_id};
 
 use super::RunError;
 use super::lab::Lab;
@@ -68,13 +68,13 @@ impl Lab {
             | Operation::Restart(_) => Ok(Sight::new(Vec::new(), Seen::Nothing)),
             Operation::CheckHealth(health) => self.check_health(&health.path).await,
             Operation::CreateKey(key) => {
-                let id = self.wires.vault.create().await?;
-                self.name_version(&key.version, &id);
-                Ok(Sight::done(format!("the new key's version is {id}")))
+                let url = self.wires.vault.create(&self.key).await?;
+                self.name_version(&key.version, &url);
+                Ok(Sight::done(format!("the new key's version is {}", version_id(&url))))
             }
             Operation::CreateSecret(secret) => self.create_secret(secret).await,
             Operation::DeleteKey(_) => {
-                self.wires.vault.delete().await?;
+                self.wires.vault.delete(&self.key).await?;
                 Ok(Sight::done("the key is soft-deleted: kept, but out of use"))
             }
             Operation::DeleteSecret(secret) => self.delete_secret(secret).await,
@@ -87,7 +87,7 @@ impl Lab {
                 Ok(Sight::new(names.clone(), Seen::Names(names)))
             }
             Operation::PurgeKey(_) => {
-                self.wires.vault.purge().await?;
+                self.wires.vault.purge(&self.key).await?;
                 Ok(Sight::done("the key is destroyed"))
             }
             Operation::ReadKeyId(holder) => match holder.of {
@@ -97,26 +97,26 @@ impl Lab {
             Operation::ReadMetric(metric) => self.read_metric(metric).await,
             Operation::ReadStored(secret) => self.read_stored(secret).await,
             Operation::RecoverKey(_) => {
-                self.wires.vault.recover().await?;
+                self.wires.vault.recover(&self.key).await?;
                 Ok(Sight::done("the key is back, with all its versions"))
             }
             Operation::ReplaceSecret(secret) => self.replace_secret(secret).await,
             Operation::RewriteSecrets(_) => self.rewrite_secrets().await,
             Operation::RotateKey(key) => {
-                let id = self.wires.vault.rotate().await?;
-                self.name_version(&key.version, &id);
-                Ok(Sight::done(format!("the new version is {id}")))
+                let url = self.wires.vault.rotate(&self.key).await?;
+                self.name_version(&key.version, &url);
+                Ok(Sight::done(format!("the new version is {}", version_id(&url))))
             }
             Operation::VaultDecrypt(decrypt) => {
                 let ciphertext = self.ciphertext(self.look(&decrypt.of)?)?;
                 let plaintext = self.wires.vault.decrypt(&ciphertext).await?;
-                let line = format!("the vault has decrypted it, with version {}", ciphertext.version);
-                Ok(Sight::new(vec![line], Seen::Plaintext(plaintext)))
+                let line = format!("the vault has decrypted it, with version {}", version_id(&ciphertext.version_url));
+                Ok(Sight::new(vec![line], Seen::Plaintext(plaintext.to_vec())))
             }
             Operation::VaultEncrypt(encrypt) => {
-                let version = self.version(&encrypt.version)?;
-                let ciphertext = self.wires.vault.encrypt(&version, encrypt.text.as_bytes()).await?;
-                let line = format!("the vault has encrypted it, with version {version}");
+                let url = self.version(&encrypt.version)?;
+                let ciphertext = self.wires.vault.encrypt(&url, encrypt.text.as_bytes()).await?;
+                let line = format!("the vault has encrypted it, with version {}", version_id(&url));
                 Ok(Sight::new(vec![line], Seen::Ciphertext(ciphertext)))
             }
         }
@@ -237,10 +237,10 @@ impl Lab {
         Ok(Sight::new(lines, Seen::KeyVersion(version)))
     }
 
-    async fn enable(&self, version: &str, enabled: bool) -> Outcome {
-        self.wires.vault.enable(version, enabled).await?;
+    async fn enable(&self, version_url: &str, enabled: bool) -> Outcome {
+        self.wires.vault.enable(version_url, enabled).await?;
         let state = if enabled { "enabled" } else { "disabled" };
-        Ok(Sight::done(format!("version {version} is {state}")))
+        Ok(Sight::done(format!("version {} is {state}", version_id(version_url))))
     }
 
     /// What the vault can be asked to decrypt: a ciphertext of its own, or the encrypted DEK source of a stored value.
@@ -250,9 +250,9 @@ impl Lab {
             Seen::Stored(sight) => {
                 let record = kms_v2_record(&sight.value.bytes)
                     .ok_or_else(|| Refusal::nonsense("the stored value is no KMS v2 record"))?;
-                let version = self.version_id_of(record.key_id().as_str())?;
+                let version_url = self.version_of_key_id(record.key_id().as_str())?;
                 let value = String::from_utf8_lossy(record.encrypted_dek_source().as_bytes()).into_owned();
-                Ok(Ciphertext { version, value })
+                Ok(Ciphertext { version_url, value })
             }
             _ => Err(Refusal::nonsense("what was seen is nothing that a vault can decrypt")),
         }

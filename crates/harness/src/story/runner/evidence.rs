@@ -34,12 +34,10 @@ impl Lab {
         );
         show(
             "vault, versions of the key".to_owned(),
-            match self.wires.vault.versions().await {
+            match self.wires.vault.versions(&self.key).await {
                 Ok(versions) => versions
                     .iter()
-                    .map(|version| {
-                        format!("{} {}", version.version, if version.enabled { "enabled" } else { "disabled" })
-                    })
+                    .map(|version| format!("{} {}", version.id(), if version.enabled { "enabled" } else { "disabled" }))
                     .collect(),
                 Err(refusal) => vec![refusal.to_string()],
             },

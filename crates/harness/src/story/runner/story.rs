@@ -103,9 +103,13 @@ async fn tell(
         return Ok(outcome);
     }
     for (number, step) in (story.steps.len() + 1..).zip(&story.finally) {
+        // Evidence is of the first failure; what follows is mostly its consequence.
+        let first = outcome == StoryOutcome::Passed;
         if !one_step(story, number, step, lab, options, events).await? {
             outcome = StoryOutcome::Failed;
-            lab.collect_evidence(events).await;
+            if first {
+                lab.collect_evidence(events).await;
+            }
         }
     }
     Ok(outcome)

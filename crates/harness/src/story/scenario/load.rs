@@ -20,14 +20,14 @@ pub enum StoryError {
     #[diagnostic(transparent)]
     Bad(LoadError),
     /// A folder holds no scenario file.
-    #[error("no story in {}", path.display())]
+    #[error("find a story in {}", path.display())]
     #[diagnostic(help("a story is a file that ends in .yaml; `kyanite check` says what is wrong with one"))]
     None {
         /// The folder.
         path: PathBuf,
     },
     /// A file or folder cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("read {}", path.display())]
     Unreadable {
         /// The file or folder.
         path: PathBuf,

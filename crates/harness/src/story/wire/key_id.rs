@@ -6,43 +6,27 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::vault::{Vault, VersionState};
-
-/// The known versions of a key and the key ids they have.
+/// Key versions by their URLs, with the key ids they have.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct KeyIds {
-    /// Version id with its key id, in the order the versions were made.
+    /// URL of a key version with its key id.
     versions: Vec<(String, String)>,
 }
 
 impl KeyIds {
-    /// The key ids of versions whose URLs are `{key_url}/{version}`.
-    pub(crate) fn new(key_url: &str, versions: impl IntoIterator<Item = String>) -> Self {
-        let versions = versions.into_iter().map(|version| {
-            let key_id = key_id(&format!("{key_url}/{version}"));
-            (version, key_id)
-        });
-        Self { versions: versions.collect() }
+    /// The key ids of the versions at these URLs.
+    pub(crate) fn new<'u>(urls: impl IntoIterator<Item = &'u str>) -> Self {
+        Self { versions: urls.into_iter().map(|url| (url.to_owned(), key_id(url))).collect() }
     }
 
-    /// The version that `key_id` names.
-    pub(crate) fn version(&self, key_id: &str) -> Option<&str> {
-        self.versions.iter().find(|(_, known)| known == key_id).map(|(version, _)| version.as_str())
+    /// The URL of the version that `key_id` names.
+    pub(crate) fn url(&self, key_id: &str) -> Option<&str> {
+        self.versions.iter().find(|(_, known)| known == key_id).map(|(url, _)| url.as_str())
     }
-
-    /// The key id of a version.
-    pub(crate) fn key_id(&self, version: &str) -> Option<&str> {
-        self.versions.iter().find(|(known, _)| known == version).map(|(_, key_id)| key_id.as_str())
-    }
-}
-
-/// The key ids of the versions that a vault shows.
-pub(crate) fn key_ids_of(vault: &Vault, versions: &[VersionState]) -> KeyIds {
-    KeyIds::new(vault.key_url(), versions.iter().map(|version| version.version.clone()))
 }
 
 /// The key id of a key version.
-fn key_id(url: &str) -> String {
+pub(crate) fn key_id(url: &str) -> String {
     hex::encode(digest(&SHA256, url.as_bytes()))
 }
 
@@ -67,9 +51,12 @@ mod tests {
 
     #[test]
     fn a_version_is_recognised_by_its_key_id_and_a_stranger_is_not() {
-        let ids = KeyIds::new("https://example.vault.azure.net/keys/mykey", ["ABCD".to_owned(), "EF01".to_owned()]);
+        let ids = KeyIds::new([
+            "https://example.vault.azure.net/keys/mykey/ABCD",
+            "https://example.vault.azure.net/keys/mykey/EF01",
+        ]);
         let known = "567d783db3043fe298fe0d9eeedb0029a3815cdd4fe4b059d018c91e6acffe3b";
-        assert_eq!((ids.version(known), ids.key_id("ABCD")), (Some("ABCD"), Some(known)));
-        assert_eq!((ids.version("567d"), ids.key_id("abcd")), (None, None));
+        assert_eq!(ids.url(known), Some("https://example.vault.azure.net/keys/mykey/ABCD"));
+        assert_eq!(ids.url("567d"), None);
     }
 }

@@ -16,12 +16,12 @@ use thiserror::Error;
 use crate::ready::ReadyFile;
 
 pub(crate) use etcd::{Etcd, StoredValue};
-pub(crate) use key_id::{KeyIds, key_id_hash, key_ids_of};
+pub(crate) use key_id::{KeyIds, key_id, key_id_hash};
 pub(crate) use kms::Plugin;
 pub(crate) use kubernetes::{Kubernetes, SecretData};
 pub(crate) use metrics::sum;
 pub(crate) use refusal::Refusal;
-pub(crate) use vault::{Ciphertext, Vault, VersionState};
+pub(crate) use vault::{Ciphertext, Vault, VersionState, version_id};
 
 /// Clients of every part of one stack.
 #[derive(Debug)]

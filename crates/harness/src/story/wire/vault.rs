@@ -11,43 +11,43 @@ use reqwest::{Certificate, Client, Method, Proxy};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
 
 use crate::ready::ReadyFile;
 use crate::story::scenario::FailureClass;
 
 use super::{Refusal, WireError};
 
-/// A client of a stack's vault and its key.
+/// A client of a stack's vault.
 pub(crate) struct Vault {
     client: Client,
-    key_url: String,
-    deleted_key_url: String,
+    url: String,
     token_url: String,
     client_id: String,
-    client_secret: String,
-    token: OnceCell<String>,
+    client_secret: Zeroizing<String>,
+    token: OnceCell<Zeroizing<String>>,
 }
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault").field("key_url", &self.key_url).finish_non_exhaustive()
+        f.debug_struct("Vault").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
 /// Something that a key version has encrypted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Ciphertext {
-    /// The id of the key version.
-    pub(crate) version: String,
+    /// URL of the key version.
+    pub(crate) version_url: String,
     /// Key Vault's text for it: base64url without padding.
     pub(crate) value: String,
 }
 
-/// One version of the key.
+/// One version of a key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct VersionState {
-    /// Its id.
-    pub(crate) version: String,
+    /// Its URL: `https://{vault}.vault.azure.net/keys/{key}/{version}`.
+    pub(crate) url: String,
     /// Whether it may be used.
     pub(crate) enabled: bool,
     /// When it was made, in seconds since 1970.
@@ -77,103 +77,128 @@ impl Vault {
             .build()
             .map_err(address)?;
 
-        let host = format!("https://{}.vault.azure.net", vault.name);
         Ok(Self {
             client,
-            key_url: format!("{host}/keys/{KEY}"),
-            deleted_key_url: format!("{host}/deletedkeys/{KEY}"),
+            url: format!("https://{}.vault.azure.net", vault.name),
             token_url: format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", credentials.tenant_id),
             client_id: credentials.client_id.clone(),
-            client_secret: secret.trim().to_owned(),
+            client_secret: Zeroizing::new(secret.trim().to_owned()),
             token: OnceCell::new(),
         })
     }
 
-    /// The key's URL without a version.
-    pub(crate) fn key_url(&self) -> &str {
-        &self.key_url
+    /// The versions of every key that is not deleted, by key, oldest first.
+    pub(crate) async fn all_versions(&self) -> Result<Vec<VersionState>, Refusal> {
+        let mut keys = self.pages(format!("{}/keys", self.url)).await?;
+        keys.sort_by(|a, b| a.kid.cmp(&b.kid));
+        let mut versions = Vec::new();
+        for key in keys {
+            versions.extend(self.versions_at(&key.kid).await?);
+        }
+        Ok(versions)
     }
 
-    /// The versions of the key, oldest first.
-    pub(crate) async fn versions(&self) -> Result<Vec<VersionState>, Refusal> {
-        let mut versions: Vec<VersionState> = Vec::new();
-        let mut next = Some(format!("{}/versions?api-version={API_VERSION}", self.key_url));
-        while let Some(url) = next {
-            let page: VersionPage = self.call(Method::GET, &url, None).await?;
-            versions.extend(page.value.into_iter().map(|item| VersionState {
-                version: last_segment(&item.kid),
+    /// The versions of a key, oldest first.
+    pub(crate) async fn versions(&self, key: &str) -> Result<Vec<VersionState>, Refusal> {
+        self.versions_at(&self.key_url(key)).await
+    }
+
+    /// The URL of a key's newest version. A disabled one is not shown.
+    pub(crate) async fn newest(&self, key: &str) -> Result<String, Refusal> {
+        let bundle: KeyBundle = self.call(Method::GET, &versioned(&self.key_url(key)), None).await?;
+        Ok(bundle.key.kid)
+    }
+
+    /// Makes a new version of a key; returns its URL.
+    pub(crate) async fn rotate(&self, key: &str) -> Result<String, Refusal> {
+        let url = versioned(&format!("{}/rotate", self.key_url(key)));
+        let bundle: KeyBundle = self.call(Method::POST, &url, None).await?;
+        Ok(bundle.key.kid)
+    }
+
+    /// Makes a new key (RSA, 2048 bits); returns the URL of its version.
+    pub(crate) async fn create(&self, key: &str) -> Result<String, Refusal> {
+        let url = versioned(&format!("{}/create", self.key_url(key)));
+        let body = json!({"kty": "RSA", "key_size": 2048});
+        let bundle: KeyBundle = self.call(Method::POST, &url, Some(body)).await?;
+        Ok(bundle.key.kid)
+    }
+
+    /// Sets `enabled` of a version.
+    pub(crate) async fn enable(&self, version_url: &str, enabled: bool) -> Result<(), Refusal> {
+        let body = json!({"attributes": {"enabled": enabled}});
+        self.call::<KeyBundle>(Method::PATCH, &versioned(version_url), Some(body)).await.map(|_| ())
+    }
+
+    /// Soft-deletes a key.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), Refusal> {
+        self.call::<Value>(Method::DELETE, &versioned(&self.key_url(key)), None).await.map(|_| ())
+    }
+
+    /// Takes a soft-deleted key back.
+    pub(crate) async fn recover(&self, key: &str) -> Result<(), Refusal> {
+        let url = versioned(&format!("{}/recover", self.deleted_key_url(key)));
+        self.call::<Value>(Method::POST, &url, None).await.map(|_| ())
+    }
+
+    /// Destroys a soft-deleted key.
+    pub(crate) async fn purge(&self, key: &str) -> Result<(), Refusal> {
+        self.call::<Value>(Method::DELETE, &versioned(&self.deleted_key_url(key)), None).await.map(|_| ())
+    }
+
+    /// Encrypts `plaintext` with a version.
+    pub(crate) async fn encrypt(&self, version_url: &str, plaintext: &[u8]) -> Result<Ciphertext, Refusal> {
+        let value = self.operate("encrypt", version_url, &URL_SAFE_NO_PAD.encode(plaintext)).await?;
+        Ok(Ciphertext { version_url: version_url.to_owned(), value })
+    }
+
+    /// Decrypts a ciphertext with the version that made it.
+    pub(crate) async fn decrypt(&self, ciphertext: &Ciphertext) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let value = Zeroizing::new(self.operate("decrypt", &ciphertext.version_url, &ciphertext.value).await?);
+        let plaintext = URL_SAFE_NO_PAD.decode(value.as_bytes());
+        // The text of the error would show a byte of the plaintext.
+        plaintext.map(Zeroizing::new).map_err(|_| Refusal::nonsense("the decrypted value is not base64url"))
+    }
+
+    async fn versions_at(&self, key_url: &str) -> Result<Vec<VersionState>, Refusal> {
+        let items = self.pages(format!("{key_url}/versions")).await?;
+        let mut versions: Vec<_> = items
+            .into_iter()
+            .map(|item| VersionState {
+                url: item.kid,
                 enabled: item.attributes.enabled,
                 created: item.attributes.created,
-            }));
-            next = page.next_link;
-        }
+            })
+            .collect();
         versions.sort_by_key(|version| version.created);
         Ok(versions)
     }
 
-    /// The newest version's id. A disabled one is not shown.
-    pub(crate) async fn newest(&self) -> Result<String, Refusal> {
-        let bundle: KeyBundle = self.call(Method::GET, &versioned(&self.key_url), None).await?;
-        Ok(last_segment(&bundle.key.kid))
+    /// Every item of a paged list.
+    async fn pages(&self, url: String) -> Result<Vec<KeyItem>, Refusal> {
+        let mut items = Vec::new();
+        let mut next = Some(versioned(&url));
+        while let Some(url) = next {
+            let page: KeyPage = self.call(Method::GET, &url, None).await?;
+            items.extend(page.value);
+            next = page.next_link;
+        }
+        Ok(items)
     }
 
-    /// Makes a new version of the key; returns its id.
-    pub(crate) async fn rotate(&self) -> Result<String, Refusal> {
-        let url = versioned(&format!("{}/rotate", self.key_url));
-        let bundle: KeyBundle = self.call(Method::POST, &url, None).await?;
-        Ok(last_segment(&bundle.key.kid))
-    }
-
-    /// Makes a new key (RSA, 2048 bits) of the key's name; returns the id of its version.
-    pub(crate) async fn create(&self) -> Result<String, Refusal> {
-        let url = versioned(&format!("{}/create", self.key_url));
-        let body = json!({"kty": "RSA", "key_size": 2048});
-        let bundle: KeyBundle = self.call(Method::POST, &url, Some(body)).await?;
-        Ok(last_segment(&bundle.key.kid))
-    }
-
-    /// Sets `enabled` of a version.
-    pub(crate) async fn enable(&self, version: &str, enabled: bool) -> Result<(), Refusal> {
-        let url = versioned(&format!("{}/{version}", self.key_url));
-        let body = json!({"attributes": {"enabled": enabled}});
-        self.call::<KeyBundle>(Method::PATCH, &url, Some(body)).await.map(|_| ())
-    }
-
-    /// Soft-deletes the key.
-    pub(crate) async fn delete(&self) -> Result<(), Refusal> {
-        self.call::<Value>(Method::DELETE, &versioned(&self.key_url), None).await.map(|_| ())
-    }
-
-    /// Takes the soft-deleted key back.
-    pub(crate) async fn recover(&self) -> Result<(), Refusal> {
-        let url = versioned(&format!("{}/recover", self.deleted_key_url));
-        self.call::<Value>(Method::POST, &url, None).await.map(|_| ())
-    }
-
-    /// Destroys the soft-deleted key.
-    pub(crate) async fn purge(&self) -> Result<(), Refusal> {
-        self.call::<Value>(Method::DELETE, &versioned(&self.deleted_key_url), None).await.map(|_| ())
-    }
-
-    /// Encrypts `plaintext` with a version.
-    pub(crate) async fn encrypt(&self, version: &str, plaintext: &[u8]) -> Result<Ciphertext, Refusal> {
-        let value = self.operate("encrypt", version, &URL_SAFE_NO_PAD.encode(plaintext)).await?;
-        Ok(Ciphertext { version: version.to_owned(), value })
-    }
-
-    /// Decrypts a ciphertext with the version that made it.
-    pub(crate) async fn decrypt(&self, ciphertext: &Ciphertext) -> Result<Vec<u8>, Refusal> {
-        let value = self.operate("decrypt", &ciphertext.version, &ciphertext.value).await?;
-        URL_SAFE_NO_PAD
-            .decode(&value)
-            .map_err(|error| Refusal::nonsense(format!("decrypted value {value} is not base64url: {error}")))
-    }
-
-    async fn operate(&self, operation: &str, version: &str, value: &str) -> Result<String, Refusal> {
-        let url = versioned(&format!("{}/{version}/{operation}", self.key_url));
+    async fn operate(&self, operation: &str, version_url: &str, value: &str) -> Result<String, Refusal> {
         let body = json!({"alg": "RSA-OAEP-256", "value": value});
+        let url = versioned(&format!("{version_url}/{operation}"));
         let result: OperationResult = self.call(Method::POST, &url, Some(body)).await?;
         Ok(result.value)
+    }
+
+    fn key_url(&self, key: &str) -> String {
+        format!("{}/keys/{key}", self.url)
+    }
+
+    fn deleted_key_url(&self, key: &str) -> String {
+        format!("{}/deletedkeys/{key}", self.url)
     }
 
     async fn call<T: for<'de> Deserialize<'de>>(
@@ -183,7 +208,7 @@ impl Vault {
         body: Option<Value>,
     ) -> Result<T, Refusal> {
         let token = self.token.get_or_try_init(|| self.fetch_token()).await?;
-        let mut request = self.client.request(method, url).bearer_auth(token);
+        let mut request = self.client.request(method, url).bearer_auth(token.as_str());
         if let Some(body) = &body {
             request = request.json(body);
         }
@@ -200,7 +225,7 @@ impl Vault {
     }
 
     /// A token for Key Vault, by the client-credentials grant.
-    async fn fetch_token(&self) -> Result<String, Refusal> {
+    async fn fetch_token(&self) -> Result<Zeroizing<String>, Refusal> {
         let form = [
             ("client_id", self.client_id.as_str()),
             ("client_secret", self.client_secret.as_str()),
@@ -215,7 +240,7 @@ impl Vault {
             return Err(refused(status.as_u16(), text));
         }
         serde_json::from_str::<TokenAnswer>(&text)
-            .map(|answer| answer.access_token)
+            .map(|answer| Zeroizing::new(answer.access_token))
             .map_err(|error| Refusal::nonsense(format!("an answer that Entra would not give: {error}")))
     }
 }
@@ -236,19 +261,32 @@ fn versioned(url: &str) -> String {
     format!("{url}?api-version={API_VERSION}")
 }
 
-fn last_segment(kid: &str) -> String {
-    kid.rsplit('/').next().unwrap_or_default().to_owned()
+impl VersionState {
+    /// Its id: the last part of its URL.
+    pub(crate) fn id(&self) -> &str {
+        version_id(&self.url)
+    }
+
+    /// URL of the key that it is a version of.
+    pub(crate) fn key_url(&self) -> &str {
+        self.url.strip_suffix(self.id()).map_or("", |url| url.trim_end_matches('/'))
+    }
+}
+
+/// The id of the version at a URL.
+pub(crate) fn version_id(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
 }
 
 #[derive(Deserialize)]
-struct VersionPage {
-    value: Vec<VersionItem>,
+struct KeyPage {
+    value: Vec<KeyItem>,
     #[serde(rename = "nextLink")]
     next_link: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct VersionItem {
+struct KeyItem {
     kid: String,
     attributes: KeyAttributes,
 }
@@ -298,9 +336,6 @@ struct InnerError {
 
 /// A stable version of Key Vault's API that has everything a story needs (rotation came with 7.3).
 const API_VERSION: &str = "7.4";
-
-/// Name of the stack's key.
-const KEY: &str = "kms";
 
 /// Real time; the vault is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
