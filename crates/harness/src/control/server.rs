@@ -76,6 +76,7 @@ impl IntoResponse for Refused {
 impl From<StackError> for Refused {
     fn from(error: StackError) -> Self {
         let status = match &error {
+            StackError::Clock(_) => StatusCode::BAD_REQUEST,
             StackError::NoPart { .. } => StatusCode::NOT_FOUND,
             _ => StatusCode::CONFLICT,
         };
@@ -106,8 +107,7 @@ async fn status(State(door): State<Door>) -> Result<Response, Refused> {
 
 async fn advance(State(door): State<Door>, body: Result<Json<Advance>, JsonRejection>) -> Result<Response, Refused> {
     let Json(Advance { seconds }) = body?;
-    let now = door.stack()?.clock().advance(Duration::from_secs(seconds));
-    let now = now.map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let now = door.stack()?.advance_clock(Duration::from_secs(seconds))?;
     Ok(Json(Advanced { now }).into_response())
 }
 

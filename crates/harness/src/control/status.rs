@@ -100,4 +100,13 @@ pub struct ApiServerStatus {
     pub url: String,
     /// `ok`, or the checks of `/readyz` that fail.
     pub ready: String,
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Answers with a code of 500 or above.
+    pub server_errors: u64,
+    /// Watches that were begun.
+    pub watches: u64,
+    /// The hash of the key id that new seeds are encrypted under, as upstream's metrics show it; none without KMS or
+    /// before the plugin was heard of.
+    pub key_id_hash: Option<String>,
 }

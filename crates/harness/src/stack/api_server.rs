@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use apiserver::{ApiServer, BearerToken, Credential, User};
+use apiserver::{ApiServer, BearerToken, Counters, Credential, User};
 use envelope::EncryptionConfiguration;
 use reqwest::{Certificate, Client, StatusCode};
 use rustls::ServerConfig;
@@ -24,6 +24,7 @@ use crate::runtime::write_public;
 #[derive(Debug)]
 pub(super) struct ApiServerPart {
     pub(super) address: SocketAddr,
+    server: ApiServer,
     tasks: Tasks,
 }
 
@@ -50,17 +51,35 @@ impl ApiServerPart {
         let server = ApiServer::start(config).await.map_err(|error| StackError::ApiServer(error.into()))?;
         let mut tasks = Tasks::new(Part::ApiServer, alarms);
         let shutdown = tasks.shutdown();
-        let tls = setup.tls;
+        let (tls, handle) = (setup.tls, server.clone());
         tasks.spawn(async move {
-            if let Err(error) = apiserver::serve(listener, tls, server, shutdown).await {
+            if let Err(error) = apiserver::serve(listener, tls, handle, shutdown).await {
                 tracing::error!(%error, "the API server ended");
             }
         });
-        Ok(Self { address, tasks })
+        Ok(Self { address, server, tasks })
     }
 
     pub(super) fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// What it has done so far.
+    pub(super) fn counters(&self) -> Counters {
+        self.server.counters()
+    }
+
+    /// The hash of the key id that the plugin last told it, which new seeds are encrypted under; as upstream shows it,
+    /// on its metrics page.
+    pub(super) fn key_id_hash(&self) -> Option<String> {
+        let page = self.server.metrics_text().ok()?;
+        let told = page.lines().filter(|line| line.starts_with(KEY_ID_TOLD)).filter_map(|line| {
+            let hash = line.split_once("key_id_hash=\"")?.1.split_once('"')?.0;
+            let at: f64 = line.rsplit(' ').next()?.parse().ok()?;
+            Some((at, hash))
+        });
+        let last = told.max_by(|a, b| a.0.total_cmp(&b.0));
+        last.map(|(_, hash)| hash.to_owned())
     }
 
     pub(super) async fn stop(self) {
@@ -81,10 +100,6 @@ impl Probe {
         let ca = Certificate::from_pem(ca_pem.as_bytes()).map_err(failed)?;
         let http = Client::builder().no_proxy().tls_certs_only([ca]).timeout(PROBE_TIMEOUT).build().map_err(failed)?;
         Ok(Self { http, url })
-    }
-
-    pub(super) fn url(&self) -> &str {
-        &self.url
     }
 
     /// `Ok` if the endpoint (`readyz`, `livez`) answers 200, else what does not hold, in a line.
@@ -155,6 +170,8 @@ pub(crate) const NAMES: [&str; 6] = [
     "127.0.0.1",
 ];
 
+/// Upstream's metric: when each key id was last told by a plugin's Status.
+const KEY_ID_TOLD: &str = "apiserver_envelope_encryption_key_id_hash_status_last_timestamp_seconds{";
 const ADMIN: &str = "kyanite-admin";
 /// As a kubelet's probe allows.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clock::Clock;
+use jiff::Timestamp;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ use super::progress::{Progress, Step};
 use crate::control::{
     self, ApiServerStatus, ClockStatus, EtcdStatus, GatewayStatus, KeyStatus, PluginStatus, Status, VaultStatus,
 };
-use crate::etcd::{Backend, Etcd, wait_until_lost};
+use crate::etcd::{Backend, Etcd, chain, wait_until_lost};
 use crate::ready::{ControlDoor, Credentials, GatewayDoor, ReadyFile, Vault};
 use crate::runtime::write_private;
 
@@ -127,6 +128,17 @@ impl Stack {
         &self.inner.ground.config
     }
 
+    /// Moves the stack's clock forward; a stack that keeps its data keeps that too. Returns what it shows then.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError::Clock`] past the year 9999; [`StackError::File`] if it cannot be kept.
+    pub fn advance_clock(&self, by: Duration) -> Result<Timestamp, StackError> {
+        let now = self.clock().advance(by).map_err(StackError::Clock)?;
+        self.inner.ground.clock_file.store(self.clock())?;
+        Ok(now)
+    }
+
     /// The stack's clock.
     pub fn clock(&self) -> &Clock {
         &self.inner.ground.config.clock
@@ -204,8 +216,9 @@ impl Stack {
             },
         );
         status.plugin = key_id.map(|key_id| PluginStatus { socket: ground.socket.to_string(), key_id });
-        status.api_server =
-            probe.zip(ready).map(|(probe, ready)| ApiServerStatus { url: probe.url().to_owned(), ready });
+        if let (Some(server), Some(ready)) = (&mut status.api_server, ready) {
+            server.ready = ready;
+        }
         status
     }
 
@@ -232,6 +245,9 @@ impl Stack {
         self.inner.watchers.iter().for_each(JoinHandle::abort);
         self.inner.ready_files.remove();
         self.inner.parts.lock().await.stop_all().await;
+        if let Err(error) = self.inner.ground.clock_file.store(self.clock()) {
+            tracing::warn!(error = %chain(&error), "cannot keep the clock");
+        }
     }
 
     /// Opens the doors of a stack whose parts run: the control door and the ready files.
@@ -463,6 +479,17 @@ fn snapshot(ground: &Ground, parts: &Parts) -> Status {
         refused: seen.refused,
         unreachable: seen.unreachable,
     });
+    let api_server = parts.api_server.as_ref().map(|running| {
+        let counters = running.counters();
+        ApiServerStatus {
+            url: running.url(),
+            ready: "it was not asked".to_owned(),
+            requests: counters.requests,
+            server_errors: counters.server_errors,
+            watches: counters.watches,
+            key_id_hash: running.key_id_hash(),
+        }
+    });
     Status {
         id: ground.directory.id().to_owned(),
         pid: std::process::id(),
@@ -471,7 +498,7 @@ fn snapshot(ground: &Ground, parts: &Parts) -> Status {
         vault,
         gateway: gateway.collect(),
         plugin: None,
-        api_server: None,
+        api_server,
     }
 }
 

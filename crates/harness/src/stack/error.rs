@@ -31,6 +31,9 @@ pub enum StackError {
     /// The start was called off.
     #[error("start the stack: it was called off")]
     Cancelled,
+    /// The clock cannot be moved that far.
+    #[error("move the clock")]
+    Clock(#[source] clock::AdvanceError),
     /// A part has ended by itself.
     #[error("go on: the {part} ended by itself")]
     Ended {
@@ -132,6 +135,14 @@ pub enum StackError {
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The runtime directory's path leaves no room for a socket's name.
+    #[error("make a socket in {}", directory.display())]
+    SocketPath {
+        /// The stack's directory.
+        directory: PathBuf,
+        /// How long it may be.
+        source: kms_api::EndpointError,
+    },
     /// The static token file is no good.
     #[error("use the token file {}", path.display())]
     TokenFile {
@@ -169,6 +180,7 @@ impl StackError {
                     address.port()
                 ));
             }
+            Self::SocketPath { .. } => "set XDG_RUNTIME_DIR to a shorter path",
             Self::InUse { .. } => "end the other stack, or use another --data-dir",
             Self::EtcdLost { .. } => "start the stack again; with --data-dir nothing that was acknowledged is lost",
             _ => return None,

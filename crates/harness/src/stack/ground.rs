@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 
 use super::api_server;
 use super::azure::AZURE_NAMES;
+use super::clock_file::ClockFile;
 use super::config::{EncryptionAtRest, StackConfig};
 use super::error::StackError;
 use super::plugin;
@@ -31,6 +32,7 @@ pub(super) struct Ground {
     pub(super) vault_tls: Arc<ServerConfig>,
     pub(super) api_server_tls: Arc<ServerConfig>,
     pub(super) socket: Endpoint,
+    pub(super) clock_file: ClockFile,
     /// The `EncryptionConfiguration`, where something is encrypted.
     pub(super) encryption_config: Option<PathBuf>,
     /// Keeps a second stack off the same data.
@@ -49,6 +51,8 @@ impl Ground {
             }
             None => (directory.path().to_owned(), None),
         };
+        let clock_file = ClockFile::new(config.data_dir.as_ref().map(|_| state.join("clock")));
+        clock_file.restore(&config.clock)?;
         // Certificates are checked on real time, which is what a new clock shows.
         let now = Clock::new().now();
         let ca = Ca::load_or_create(&state, now)?;
@@ -76,6 +80,7 @@ impl Ground {
             vault_tls,
             api_server_tls,
             socket,
+            clock_file,
             encryption_config,
             _lock: lock,
         })

@@ -6,6 +6,7 @@
 mod api_server;
 mod assembly;
 mod azure;
+mod clock_file;
 mod config;
 mod environment;
 mod error;

@@ -68,7 +68,8 @@ impl PluginPart {
 
 /// The plugin's socket in `directory`.
 pub(super) fn socket(directory: &Path) -> Result<Endpoint, StackError> {
-    Endpoint::of_path(directory.join("kms.sock")).map_err(|error| StackError::Plugin(error.into()))
+    Endpoint::of_path(directory.join("kms.sock"))
+        .map_err(|source| StackError::SocketPath { directory: directory.to_owned(), source })
 }
 
 /// What the plugin on `socket` answers to `Status`.

@@ -220,6 +220,7 @@ async fn kept_in_a_container() {
 }
 
 /// A stack whose process was killed: its container is there, the lock on its directory is not.
+#[expect(clippy::mem_forget, reason = "a killed process drops nothing")]
 async fn left_behind(fixture: &Fixture) {
     let killed = fixture.stack.base().create().unwrap();
     let id = killed.id().to_owned();
