@@ -44,7 +44,15 @@ fn screen(report: &Report) -> String {
         line("etcd", &format!("{} {}{stopped}", etcd.backend, etcd.endpoints.join(",")));
     }
     match &report.api_server {
-        Some(server) => line("apiserver", &format!("{} {}", server.url, server.ready)),
+        Some(server) => {
+            line("apiserver", &format!("{} {}", server.url, server.ready));
+            let errors =
+                if server.server_errors == 0 { String::new() } else { format!(", {} failed", server.server_errors) };
+            line("", &format!("{} requests{errors}, {} watches", server.requests, server.watches));
+            if let Some(hash) = &server.key_id_hash {
+                line("", &format!("key id hash {hash}"));
+            }
+        }
         None if report.etcd.is_some() => line("apiserver", "stopped"),
         None => {}
     }
