@@ -13,8 +13,12 @@ mod endings;
 #[cfg(test)]
 mod kyanite;
 #[cfg(test)]
+mod parity;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod screens;
+#[cfg(test)]
+mod stories;
 #[cfg(test)]
 mod up;
