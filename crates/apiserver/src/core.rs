@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clock::Clock;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
@@ -58,30 +58,20 @@ pub struct Counters {
     pub watches: u64,
 }
 
-/// Names of namespaces that have to be emptied.
+/// Where the names of namespaces go that have to be emptied.
 #[derive(Debug)]
-pub(crate) struct Terminations {
-    sender: mpsc::UnboundedSender<String>,
-    receiver: Mutex<mpsc::UnboundedReceiver<String>>,
-}
+pub(crate) struct Terminations(mpsc::UnboundedSender<String>);
 
 impl Terminations {
-    pub(crate) fn new() -> Self {
+    /// The place, and the end at which [`crate::namespaces::empty_terminating`] takes the names.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<String>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        Self { sender, receiver: Mutex::new(receiver) }
+        (Self(sender), receiver)
     }
 
     /// Has a namespace emptied.
     pub(crate) fn ask(&self, name: &str) {
-        // Both ends live in one struct, so the channel is open as long as anybody can ask.
-        let _ = self.sender.send(name.to_owned());
-    }
-
-    /// Waits for the next name.
-    pub(crate) async fn next(&self) -> String {
-        match self.receiver.lock().await.recv().await {
-            Some(name) => name,
-            None => std::future::pending().await,
-        }
+        // Nobody listens only when the server ends; the next one finds the namespace by its mark.
+        let _ = self.0.send(name.to_owned());
     }
 }

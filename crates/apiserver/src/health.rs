@@ -75,7 +75,7 @@ impl Check {
         match self {
             Self::Etcd => core.store.revision().await.map(drop).map_err(|error| {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
-                format!("etcd client connection not ready: {}", cause.unwrap_or_default())
+                format!("error getting data from etcd: {}", cause.unwrap_or_default())
             }),
             Self::KmsProviders => core.encryption.check().await.map_err(|error| error.to_string()),
             Self::Shutdown if core.shutdown.is_cancelled() => Err("process is shutting down".into()),

@@ -57,6 +57,7 @@ impl ApiServer {
         let metrics = Metrics::new(registry.clone()).map_err(StartError::Metrics)?;
         let shutdown = CancellationToken::new();
         let encryption = Encryption::start(encryption, clock.clone(), &registry, shutdown.child_token()).await;
+        let (terminations, terminating) = Terminations::new();
         let core = Arc::new(Core {
             store: Arc::new(Store::new(etcd, Arc::clone(&encryption), &etcd_prefix)),
             encryption,
@@ -64,13 +65,13 @@ impl ApiServer {
             authenticator: Authenticator::new(&credentials),
             metrics,
             tally: Tally::default(),
-            terminations: Terminations::new(),
+            terminations,
             shutdown,
             request_timeout,
             git_version,
         });
         namespaces::bootstrap(&core).await.map_err(|source| StartError::Bootstrap { source: Box::new(source) })?;
-        tokio::spawn(namespaces::resume(Arc::clone(&core)));
+        tokio::spawn(namespaces::empty_terminating(Arc::clone(&core), terminating));
         Ok(Self { core })
     }
 

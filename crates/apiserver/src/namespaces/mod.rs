@@ -4,4 +4,4 @@ mod bootstrap;
 mod terminate;
 
 pub(crate) use bootstrap::bootstrap;
-pub(crate) use terminate::{resume, terminate};
+pub(crate) use terminate::{empty_terminating, terminate};

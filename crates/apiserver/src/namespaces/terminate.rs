@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::core::Core;
@@ -53,7 +54,7 @@ pub(crate) async fn terminate(core: &Core, name: &str, options: &DeleteOptions) 
 }
 
 /// Empties and removes terminating namespaces, those of an earlier run first, until the server ends.
-pub(crate) async fn resume(core: Arc<Core>) {
+pub(crate) async fn empty_terminating(core: Arc<Core>, mut names: mpsc::UnboundedReceiver<String>) {
     let mut waiting = Vec::new();
     let mut retry = interval(RETRY_EVERY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,7 +62,7 @@ pub(crate) async fn resume(core: Arc<Core>) {
     loop {
         tokio::select! {
             () = core.shutdown.cancelled() => return,
-            name = core.terminations.next() => waiting.push(name),
+            Some(name) = names.recv() => waiting.push(name),
             _ = retry.tick(), if !waiting.is_empty() || !is_scanned => {}
         }
         if !is_scanned {

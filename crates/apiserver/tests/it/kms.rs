@@ -168,6 +168,9 @@ async fn a_secret_is_plain_in_the_api_and_sealed_in_etcd() {
     stack.server.send(Method::POST, "/api/v1/namespaces/default/configmaps", json!({"metadata": {"name": "m"}})).await;
     assert!(stack.server.etcd.value("/registry/configmaps/default/m").await.starts_with(b"k8s\0"));
     assert_eq!(answer(stack.server.anonymous(Method::GET, "/readyz/kms-providers")).await.1, "ok");
+    let (_, metrics) = stack.server.get("/metrics").await;
+    let line = r#"apiserver_envelope_encryption_dek_source_cache_size{provider_name="azurekmsprovider"} 1"#;
+    assert!(metrics.as_str().unwrap().lines().any(|seen| seen == line), "{metrics}");
     let stack = stack.restart().await;
     let (_, read) = stack.server.get(&format!("{SECRETS}/a")).await;
     assert_eq!(read["data"]["k"], "cGxhaW4gdGV4dA==");

@@ -11,6 +11,8 @@ mod lists;
 #[cfg(test)]
 mod namespaces;
 #[cfg(test)]
+mod nonsense;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod outage;

@@ -35,6 +35,8 @@ async fn an_etcd_that_dies_is_an_error_within_the_timeout_and_no_acknowledged_wr
     })
     .await;
     assert!(health.as_str().unwrap().contains("[-]etcd failed: reason withheld"), "{health}");
+    let (_, reason) = answer(server.anonymous(Method::GET, "/healthz/etcd")).await;
+    assert!(reason.as_str().unwrap().starts_with("internal server error: error getting data from etcd: "), "{reason}");
     server.etcd.restart().await;
     let read =
         wait_until("the Secret to be readable", || async { secrets.get("a").await.map_err(|error| error.to_string()) })

@@ -38,6 +38,9 @@ async fn bodies_that_are_no_objects() {
     let (code, elsewhere) = post(r#"{"metadata": {"name": "a", "namespace": "kube-system"}}"#, json).await;
     assert_eq!(code, StatusCode::BAD_REQUEST);
     insta::assert_snapshot!("other_namespace", shown(&elsewhere));
+    let (code, versioned) = post(r#"{"metadata": {"name": "a", "resourceVersion": "5"}}"#, json).await;
+    assert_eq!(code, StatusCode::INTERNAL_SERVER_ERROR);
+    insta::assert_snapshot!("versioned_create", shown(&versioned));
     let (code, large) = answer(server.request(Method::POST, path).body(vec![b' '; 4 << 20])).await;
     assert_eq!((code, large["reason"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("RequestEntityTooLarge")));
 }
