@@ -57,6 +57,13 @@ pub(crate) enum Command {
     Apiserver(commands::apiserver::Apiserver),
 }
 
+impl Command {
+    /// Whether things are made to fail as part of what is shown.
+    pub(crate) fn fails_on_purpose(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Tour(_))
+    }
+}
+
 /// Which running stack is meant.
 #[derive(Args, Debug)]
 pub(crate) struct Locate {

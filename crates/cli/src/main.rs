@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, printer: Printer) -> Exit {
-    logs::init(&cli.global);
+    logs::init(&cli.global, cli.command.fails_on_purpose());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return printer.fail(&failure::Failure::environment(error)),
