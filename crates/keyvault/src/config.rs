@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clock::Clock;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -34,6 +35,19 @@ pub struct Config {
 }
 
 impl Config {
+    /// An emulator without vaults and principals, whose state lives in memory. Fill in what is needed.
+    pub fn new(tenant_id: Uuid, clock: Clock) -> Self {
+        Self {
+            tenant_id,
+            region: "westeurope".to_owned(),
+            vaults: Vec::new(),
+            principals: Vec::new(),
+            identity_header: None,
+            data_dir: None,
+            clock,
+        }
+    }
+
     /// Finds everything that is wrong with it.
     ///
     /// # Errors
@@ -80,6 +94,40 @@ pub struct VaultConfig {
     pub name: VaultName,
     /// Its soft-delete settings.
     pub recovery: RecoveryPolicy,
+    /// What it is, which decides the zone of its host.
+    pub kind: VaultKind,
+}
+
+impl VaultConfig {
+    /// A vault as Azure makes it when nothing else is said.
+    pub fn new(name: VaultName) -> Self {
+        Self { name, recovery: RecoveryPolicy::default(), kind: VaultKind::Vault }
+    }
+}
+
+/// What holds the keys. Both speak the same protocol, by names of different zones and with tokens for different resources.
+///
+/// `Differs:` a vault and a managed HSM of one stack cannot have the same name.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VaultKind {
+    /// `{name}.managedhsm.azure.net`.
+    ManagedHsm,
+    /// `{name}.vault.azure.net`.
+    #[default]
+    Vault,
+}
+
+impl VaultKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Vault, Self::ManagedHsm];
+
+    /// The zone of its hosts in the public cloud. `https://` and this is the resource that its tokens are for.
+    pub(crate) fn dns_suffix(self) -> &'static str {
+        match self {
+            Self::ManagedHsm => "managedhsm.azure.net",
+            Self::Vault => "vault.azure.net",
+        }
+    }
 }
 
 /// Somebody who may ask for tokens.
@@ -164,15 +212,12 @@ mod tests {
             object_id: Uuid::nil(),
             kind: PrincipalKind::SystemAssigned { resource_id: "/vm".to_owned() },
         };
-        let vault = || VaultConfig { name: "kyanite".parse().unwrap(), recovery: RecoveryPolicy::default() };
+        let vault = || VaultConfig::new("kyanite".parse().unwrap());
         let config = Config {
-            tenant_id: Uuid::nil(),
             region: "west europe".to_owned(),
             vaults: vec![vault(), vault()],
             principals: vec![principal(), principal()],
-            identity_header: None,
-            data_dir: None,
-            clock: Clock::new(),
+            ..Config::new(Uuid::nil(), Clock::new())
         };
         insta::assert_snapshot!(config.check().unwrap_err().problems().join("\n"), @r#"
         `vaults`: the name kyanite is given twice

@@ -2,7 +2,8 @@
 //!
 //! One [`Emulator`] holds the vaults, their keys and the identities. [`serve_tls`] answers for all of Azure's names on one
 //! TLS listener (`{vault}.vault.azure.net`, `login.microsoftonline.com`, and `localhost` for direct callers);
-//! [`serve_plain`] answers as the instance metadata service and App Service's identity endpoint. [`Control`] is the other
+//! [`serve_plain`] answers as the instance metadata service, as App Service's identity endpoint, and as the proxy of the KMS
+//! plugin's proxy mode. [`Control`] is the other
 //! door: faults, counters and a look inside, as a Rust handle that the emulated protocol cannot reach.
 //!
 //! What is emulated, refused and assumed is listed in `docs/keyvault.md`. This protects nothing real.
@@ -10,18 +11,13 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use keyvault::{Config, Emulator, RecoveryPolicy, VaultConfig, serve_plain};
+//! use keyvault::{Config, Emulator, VaultConfig, serve_plain};
 //! use tokio::net::TcpListener;
 //! use tokio_util::sync::CancellationToken;
 //!
 //! let emulator = Emulator::open(Config {
-//!     tenant_id: "11111111-1111-4111-8111-111111111111".parse()?,
-//!     region: "westeurope".to_owned(),
-//!     vaults: vec![VaultConfig { name: "kyanite".parse()?, recovery: RecoveryPolicy::default() }],
-//!     principals: Vec::new(),
-//!     identity_header: None,
-//!     data_dir: None,
-//!     clock: clock::Clock::new(),
+//!     vaults: vec![VaultConfig::new("kyanite".parse()?)],
+//!     ..Config::new("11111111-1111-4111-8111-111111111111".parse()?, clock::Clock::new())
 //! })?;
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;
 //! let shutdown = CancellationToken::new();
@@ -46,7 +42,7 @@ mod server;
 mod storage;
 mod vault;
 
-pub use config::{Config, ConfigError, Principal, PrincipalKind, Secret, VaultConfig};
+pub use config::{Config, ConfigError, Principal, PrincipalKind, Secret, VaultConfig, VaultKind};
 pub use control::{Control, KeyInfo, KeyVersionInfo, VaultInfo};
 pub use emulator::Emulator;
 pub use faults::{Fault, FaultEffect, FaultError, FaultId, FaultTarget, InjectedFault};

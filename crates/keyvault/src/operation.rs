@@ -18,6 +18,8 @@ pub enum Operation {
     EntraToken,
     /// `GET /healthstatus`.
     Health,
+    /// `POST /keys/{name}/backup`.
+    KeyBackup,
     /// `POST /keys/{name}/create`.
     KeyCreate,
     /// `POST /keys/{name}/{version}/decrypt`.
@@ -30,6 +32,8 @@ pub enum Operation {
     KeyGet,
     /// `GET /deletedkeys/{name}`.
     KeyGetDeleted,
+    /// `PUT /keys/{name}`.
+    KeyImport,
     /// `GET /keys`.
     KeyList,
     /// `GET /deletedkeys`.
@@ -40,16 +44,54 @@ pub enum Operation {
     KeyPurge,
     /// `POST /deletedkeys/{name}/recover`.
     KeyRecover,
+    /// `POST /keys/{name}/{version}/release`.
+    KeyRelease,
+    /// `POST /keys/restore`.
+    KeyRestore,
     /// `POST /keys/{name}/rotate`.
     KeyRotate,
+    /// `GET /keys/{name}/rotationpolicy`.
+    KeyRotationPolicyGet,
+    /// `PUT /keys/{name}/rotationpolicy`.
+    KeyRotationPolicySet,
+    /// `POST /keys/{name}/{version}/sign`.
+    KeySign,
     /// `POST /keys/{name}/{version}/unwrapkey`.
     KeyUnwrap,
     /// `PATCH /keys/{name}/{version}`.
     KeyUpdate,
+    /// `POST /keys/{name}/{version}/verify`.
+    KeyVerify,
     /// `POST /keys/{name}/{version}/wrapkey`.
     KeyWrap,
     /// A token of a managed identity, in either form.
     ManagedIdentityToken,
+    /// `POST /rng`; the name is ours.
+    RandomBytesGet,
+    /// `POST /secrets/{name}/backup`.
+    SecretBackup,
+    /// `DELETE /secrets/{name}`.
+    SecretDelete,
+    /// `GET /secrets/{name}/{version}`.
+    SecretGet,
+    /// `GET /deletedsecrets/{name}`.
+    SecretGetDeleted,
+    /// `GET /secrets`.
+    SecretList,
+    /// `GET /deletedsecrets`.
+    SecretListDeleted,
+    /// `GET /secrets/{name}/versions`.
+    SecretListVersions,
+    /// `DELETE /deletedsecrets/{name}`.
+    SecretPurge,
+    /// `POST /deletedsecrets/{name}/recover`.
+    SecretRecover,
+    /// `POST /secrets/restore`.
+    SecretRestore,
+    /// `PUT /secrets/{name}`.
+    SecretSet,
+    /// `PATCH /secrets/{name}/{version}`.
+    SecretUpdate,
     /// A request that names no operation there is.
     Unknown,
 }

@@ -41,6 +41,10 @@ pub async fn serve_tls(
 
 /// Serves the instance metadata service's and App Service's token endpoints on `listener` until `shutdown`; returns when
 /// every connection is closed. `IDENTITY_ENDPOINT` of a client is `http://{listener}/msi/token`.
+///
+/// It is also the proxy of the KMS plugin's proxy mode: vaults by the first segment of the path,
+/// `http://{listener}/{vault}.vault.azure.net/keys/...`, and Entra by its paths, `http://{listener}/{tenant}/oauth2/token`.
+/// Ids and the challenge are the same as over TLS.
 pub async fn serve_plain(listener: TcpListener, emulator: Emulator, shutdown: CancellationToken) {
     serve(listener, None, emulator, shutdown).await;
 }

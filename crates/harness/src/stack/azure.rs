@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::{Counters, Routes};
-use keyvault::{Emulator, Principal, PrincipalKind, RecoveryPolicy, VaultConfig};
+use keyvault::{Emulator, Principal, PrincipalKind, VaultConfig};
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 
@@ -101,9 +101,8 @@ fn emulator_config(config: &StackConfig, secrets: &Secrets, data_dir: PathBuf) -
     })?;
     let secret = |token: &super::secret::Token| keyvault::Secret::new(token.expose().to_owned());
     Ok(keyvault::Config {
-        tenant_id: config.tenant_id,
         region: config.region.clone(),
-        vaults: vec![VaultConfig { name, recovery: RecoveryPolicy::default() }],
+        vaults: vec![VaultConfig::new(name)],
         principals: vec![
             Principal {
                 client_id: CLIENT_ID,
@@ -118,12 +117,12 @@ fn emulator_config(config: &StackConfig, secrets: &Secrets, data_dir: PathBuf) -
         ],
         identity_header: Some(secret(&secrets.identity_header)),
         data_dir: Some(data_dir),
-        clock: config.clock.clone(),
+        ..keyvault::Config::new(config.tenant_id, config.clock.clone())
     })
 }
 
 /// Names that the vault's listener answers for, also in its certificate.
-pub(super) const AZURE_NAMES: [&str; 2] = ["*.vault.azure.net", "login.microsoftonline.com"];
+pub(super) const AZURE_NAMES: [&str; 3] = ["*.vault.azure.net", "*.managedhsm.azure.net", "login.microsoftonline.com"];
 
 /// The machine that the system-assigned identity belongs to, as ARM would name a node of a cluster.
 const MACHINE_RESOURCE_ID: &str = "/subscriptions/00000000-0000-4000-8000-000000000000/resourceGroups/MC_kyanite_kyanite_westeurope\

@@ -54,7 +54,8 @@ impl Emulator {
                 Some(data_dir) => store.load(&vault.name, data_dir)?,
             };
             let keyring = Keyring::new(vault.recovery, keys);
-            let live = LiveVault::new(vault.name.clone(), keyring, Arc::clone(&store), config.clock.clone());
+            let live =
+                LiveVault::new(vault.name.clone(), vault.kind, keyring, Arc::clone(&store), config.clock.clone());
             vaults.insert(vault.name, Arc::new(live));
         }
         Ok(Self {

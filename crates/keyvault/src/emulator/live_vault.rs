@@ -9,6 +9,7 @@ use clock::Clock;
 use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::config::VaultKind;
 use crate::storage::{Store, StoreError};
 use crate::vault::{Change, CryptoError, Keyring, RsaKey, RsaSize, VaultError, VaultName, VersionId};
 
@@ -16,6 +17,7 @@ use crate::vault::{Change, CryptoError, Keyring, RsaKey, RsaSize, VaultError, Va
 #[derive(Debug)]
 pub(crate) struct LiveVault {
     name: VaultName,
+    kind: VaultKind,
     keyring: RwLock<Keyring>,
     /// Held while a change is decided and written.
     turn: Mutex<()>,
@@ -24,12 +26,16 @@ pub(crate) struct LiveVault {
 }
 
 impl LiveVault {
-    pub(crate) fn new(name: VaultName, keyring: Keyring, store: Arc<Store>, clock: Clock) -> Self {
-        Self { name, keyring: RwLock::new(keyring), turn: Mutex::new(()), store, clock }
+    pub(crate) fn new(name: VaultName, kind: VaultKind, keyring: Keyring, store: Arc<Store>, clock: Clock) -> Self {
+        Self { name, kind, keyring: RwLock::new(keyring), turn: Mutex::new(()), store, clock }
     }
 
     pub(crate) fn name(&self) -> &VaultName {
         &self.name
+    }
+
+    pub(crate) fn kind(&self) -> VaultKind {
+        self.kind
     }
 
     /// Looks at the keys. What retention has ended for is purged first, for good.

@@ -38,7 +38,7 @@ use crate::vault::VaultName;
 /// The listener that a request came in by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Door {
-    /// Plain HTTP: the machine's token endpoints.
+    /// Plain HTTP: the machine's token endpoints, and the KMS plugin's proxy mode.
     Plain,
     /// TLS: vaults and Entra.
     Tls,
@@ -62,47 +62,65 @@ pub(crate) async fn answer(
     shutdown: CancellationToken,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let mut inbound = Inbound::new(request, peer);
+    if door == Door::Plain
+        && let Some(host) = host_in_path(&inbound)
+    {
+        inbound.enter(host);
+    }
     let mut trace = Trace::start(&emulator, &inbound);
     let context = Context { emulator: &emulator, shutdown: &shutdown };
-    let reply = match (door, service(&emulator, &inbound)) {
-        (Door::Plain, _) => context.managed_identity(&inbound, &mut trace).await?,
-        (Door::Tls, Service::Entra { host }) => context.entra(&host, &mut inbound, &mut trace).await?,
-        (Door::Tls, Service::Vault { host, vault }) => {
+    let reply = match service(&emulator, door, &inbound) {
+        Service::Entra { base } => context.entra(&base, &mut inbound, &mut trace).await?,
+        Service::Machine => context.managed_identity(&inbound, &mut trace).await?,
+        Service::Nobody { refusal } => with_vault_headers(refusal.into_reply(), &emulator, &inbound, &trace),
+        Service::Vault { host, vault } => {
             let reply = context.vault(&host, &vault, &mut inbound, &mut trace).await?;
             with_vault_headers(reply, &emulator, &inbound, &trace)
-        }
-        (Door::Tls, Service::Nobody { refusal }) => {
-            with_vault_headers(refusal.into_reply(), &emulator, &inbound, &trace)
         }
     };
     trace.finish(&reply);
     Ok(reply.into_response())
 }
 
-/// Who is meant by a request on the TLS listener.
+/// Who is meant by a request.
 enum Service {
-    Entra { host: CallerHost },
+    Entra { base: String },
+    Machine,
     Nobody { refusal: ApiError },
     Vault { host: CallerHost, vault: Arc<LiveVault> },
 }
 
-fn service(emulator: &Emulator, inbound: &Inbound) -> Service {
+/// The vault's host that a plain request names in its path, as the KMS plugin does in its proxy mode.
+fn host_in_path(inbound: &Inbound) -> Option<CallerHost> {
+    inbound.host()?.in_path(inbound.segments().first()?)
+}
+
+fn service(emulator: &Emulator, door: Door, inbound: &Inbound) -> Service {
     let Some(host) = inbound.host().cloned() else {
-        return Service::Nobody { refusal: ApiError::bad_parameter(assumed::HOST_MISSING) };
+        // The machine's endpoints are known by their paths alone.
+        return match door {
+            Door::Plain => Service::Machine,
+            Door::Tls => Service::Nobody { refusal: ApiError::bad_parameter(assumed::HOST_MISSING) },
+        };
     };
-    if LOGIN_HOSTS.contains(&host.name()) {
-        return Service::Entra { host };
+    let is_entra = EntraRoute::parse(inbound.segments()).is_some();
+    if door == Door::Plain && host.vault_label().is_none() {
+        // The proxy mode of the KMS plugin asks for tokens here too.
+        return if is_entra { Service::Entra { base: format!("http://{host}") } } else { Service::Machine };
     }
     // A direct caller reaches both by one name. No path of Entra's is an operation of a vault that could succeed.
-    if host.is_this_machine() && EntraRoute::parse(inbound.segments()).is_some() {
-        return Service::Entra { host };
+    if LOGIN_HOSTS.contains(&host.name()) || (host.is_this_machine() && is_entra) {
+        return Service::Entra { base: format!("https://{host}") };
     }
     let vault = if host.is_this_machine() {
         // A name that says nothing of a vault is enough if there is only one.
         let mut vaults = emulator.vaults();
         vaults.next().filter(|_| vaults.len() == 0)
     } else {
-        host.vault_label().and_then(|label| label.parse::<VaultName>().ok()).and_then(|name| emulator.vault(&name))
+        host.vault_label().and_then(|(kind, label)| {
+            let vault = emulator.vault(&label.parse::<VaultName>().ok()?)?;
+            (vault.kind() == kind).then_some(vault)
+        })
     };
     if let Some(vault) = vault {
         return Service::Vault { host, vault: Arc::clone(vault) };
@@ -132,7 +150,7 @@ impl Context<'_> {
         })
     }
 
-    async fn entra(self, host: &CallerHost, inbound: &mut Inbound, trace: &mut Trace) -> Result<Reply, Dropped> {
+    async fn entra(self, base: &str, inbound: &mut Inbound, trace: &mut Trace) -> Result<Reply, Dropped> {
         let route = EntraRoute::parse(inbound.segments());
         let operation = route.as_ref().map_or(Operation::Unknown, EntraRoute::operation);
         trace.is(operation);
@@ -140,7 +158,7 @@ impl Context<'_> {
             return Ok(reply);
         }
         Ok(match route {
-            Some(route) => route.answer(self.emulator, &host.to_string(), inbound).await,
+            Some(route) => route.answer(self.emulator, base, inbound).await,
             None => EntraRoute::not_emulated(inbound),
         })
     }
@@ -161,7 +179,7 @@ impl Context<'_> {
         if is_health && *inbound.method() == Method::GET {
             return Ok(Reply::bytes(StatusCode::OK, Bytes::from_static(assumed::HEALTH_BODY)));
         }
-        let audience = Audience::of_vault(host.port());
+        let audience = Audience::of_vault(vault.kind(), host.port());
         let caller = match self.emulator.tokens().verify(inbound.header(&AUTHORIZATION), &audience).await {
             Ok(caller) => caller,
             Err(error) => return Ok(challenged(ApiError::from(error), &audience, self.emulator)),

@@ -64,6 +64,14 @@ impl Inbound {
         self.host.as_ref()
     }
 
+    /// Takes the first segment of the path, which names `host`, off the path.
+    pub(super) fn enter(&mut self, host: CallerHost) {
+        self.segments.remove(0);
+        let rest = self.path.trim_start_matches('/');
+        self.path = rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/").to_owned();
+        self.host = Some(host);
+    }
+
     /// A header, if it is there and is text.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -86,7 +86,8 @@ impl Link<'_> {
     fn to(&self, last: &str, limit: usize) -> String {
         let Self { host, path, version } = self;
         let token = base64url::encode(last.as_bytes());
-        format!("https://{host}{path}?api-version={version}&$skiptoken={token}&maxresults={limit}")
+        let base = host.link_base();
+        format!("{base}{path}?api-version={version}&$skiptoken={token}&maxresults={limit}")
     }
 }
 

@@ -6,16 +6,19 @@
 
 use std::fmt;
 
+use crate::config::VaultKind;
+
 /// The resource of a request for a token, exactly as it was named: it becomes the token's `aud`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Audience(String);
 
 impl Audience {
     /// The audience of a vault that its caller reaches on `port` (`None`: 443).
-    pub(crate) fn of_vault(port: Option<u16>) -> Self {
+    pub(crate) fn of_vault(kind: VaultKind, port: Option<u16>) -> Self {
+        let zone = kind.dns_suffix();
         Self(match port {
-            None => VAULT_RESOURCE.to_owned(),
-            Some(port) => format!("{VAULT_RESOURCE}:{port}"),
+            None => format!("https://{zone}"),
+            Some(port) => format!("https://{zone}:{port}"),
         })
     }
 
@@ -24,7 +27,9 @@ impl Audience {
     /// A trailing slash is accepted, as Entra does, and stays in the token, where the vault refuses it, as Key Vault does.
     pub(super) fn from_resource(resource: &str) -> Option<Self> {
         let bare = resource.strip_suffix('/').unwrap_or(resource);
-        let known = match bare.strip_prefix(VAULT_RESOURCE) {
+        let zone =
+            VaultKind::ALL.into_iter().find_map(|kind| bare.strip_prefix("https://")?.strip_prefix(kind.dns_suffix()));
+        let known = match zone {
             Some("") => true,
             Some(rest) => rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()),
             None => bare.eq_ignore_ascii_case(VAULT_APPLICATION_ID),
@@ -45,7 +50,12 @@ impl Audience {
 
     /// Whether a vault with this audience accepts a token for `found`.
     pub(super) fn accepts(&self, found: &str) -> bool {
-        found == self.0 || found == VAULT_RESOURCE || found == VAULT_APPLICATION_ID
+        let (scheme, zone) = self.0.split_once("//").unwrap_or_default();
+        let without_port = zone.split(':').next().unwrap_or_default();
+        let is_vault = without_port == VaultKind::Vault.dns_suffix();
+        found == self.0
+            || found == format!("{scheme}//{without_port}")
+            || (is_vault && found.eq_ignore_ascii_case(VAULT_APPLICATION_ID))
     }
 
     /// The resource's URL or id.
@@ -60,7 +70,6 @@ impl fmt::Display for Audience {
     }
 }
 
-const VAULT_RESOURCE: &str = "https://vault.azure.net";
 /// Key Vault's own application in every tenant.
 const VAULT_APPLICATION_ID: &str = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093";
 
@@ -75,6 +84,7 @@ mod tests {
             "https://vault.azure.net",
             "https://vault.azure.net/",
             "https://vault.azure.net:8443",
+            "https://managedhsm.azure.net",
             VAULT_APPLICATION_ID,
         ] {
             assert_eq!(known(resource).as_deref(), Some(resource));
@@ -91,17 +101,23 @@ mod tests {
         ] {
             assert_eq!(known(resource), None, "{resource}");
         }
-        assert_eq!(Audience::from_scope("https://vault.azure.net/.default"), Some(Audience::of_vault(None)));
+        assert_eq!(
+            Audience::from_scope("https://vault.azure.net/.default"),
+            Some(Audience::of_vault(VaultKind::Vault, None))
+        );
         assert_eq!(Audience::from_scope("https://vault.azure.net/user_impersonation"), None);
     }
 
     #[test]
     fn a_trailing_slash_is_issued_but_not_accepted() {
-        let vault = Audience::of_vault(None);
+        let vault = Audience::of_vault(VaultKind::Vault, None);
         assert!(vault.accepts("https://vault.azure.net"));
         assert!(vault.accepts(VAULT_APPLICATION_ID));
         assert!(!vault.accepts("https://vault.azure.net/"));
         assert!(!vault.accepts("https://vault.azure.net:8443"));
-        assert!(Audience::of_vault(Some(8443)).accepts("https://vault.azure.net:8443"));
+        assert!(Audience::of_vault(VaultKind::Vault, Some(8443)).accepts("https://vault.azure.net:8443"));
+        let hsm = Audience::of_vault(VaultKind::ManagedHsm, None);
+        assert!(hsm.accepts("https://managedhsm.azure.net") && !hsm.accepts("https://vault.azure.net"));
+        assert!(!vault.accepts("https://managedhsm.azure.net") && !hsm.accepts(VAULT_APPLICATION_ID));
     }
 }

@@ -172,7 +172,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::config::{Principal, PrincipalKind, Secret};
+    use crate::config::{Principal, PrincipalKind, Secret, VaultKind};
     use crate::identity::signing_key::SigningKey;
     use crate::identity::token::sign;
     use crate::storage::Store;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     async fn verified(authority: &TokenAuthority, token: &str, now: Timestamp) -> Result<Caller, BearerError> {
-        authority.verify_at(Some(&format!("Bearer {token}")), &Audience::of_vault(None), now).await
+        authority.verify_at(Some(&format!("Bearer {token}")), &Audience::of_vault(VaultKind::Vault, None), now).await
     }
 
     /// A good token with one claim replaced, signed anew by the right key.
@@ -286,8 +286,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_token_is_refused() {
         let authority = authority();
-        let verify =
-            async |header| authority.verify_at(header, &Audience::of_vault(None), issued_at()).await.unwrap_err();
+        let verify = async |header| {
+            authority.verify_at(header, &Audience::of_vault(VaultKind::Vault, None), issued_at()).await.unwrap_err()
+        };
         for missing in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic YTpi")] {
             assert!(matches!(verify(missing).await, BearerError::Missing), "{missing:?}");
         }
@@ -302,7 +303,7 @@ mod tests {
         fn garbage_is_refused_without_a_panic(header in ".*", token in "[A-Za-z0-9_.-]{0,80}") {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let authority = authority();
-            let audience = Audience::of_vault(None);
+            let audience = Audience::of_vault(VaultKind::Vault, None);
             let token = format!("Bearer {token}");
             for header in [header.as_str(), token.as_str()] {
                 let verified = authority.verify_at(Some(header), &audience, issued_at());

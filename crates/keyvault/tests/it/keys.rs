@@ -201,7 +201,7 @@ async fn a_deleted_key_comes_back_whole_or_not_at_all() {
 #[tokio::test]
 async fn retention_and_purge_protection_follow_the_stacks_clock() {
     let recovery = RecoveryPolicy::new(7, true).unwrap();
-    let vaults = vec![VaultConfig { name: "kyanite".parse().unwrap(), recovery }];
+    let vaults = vec![VaultConfig { recovery, ..VaultConfig::new("kyanite".parse().unwrap()) }];
     let stack = Stack::start_with(Config { vaults, ..config() }).await;
     let bundle = stack.create("kms").await;
     assert_eq!(bundle["attributes"]["recoveryLevel"], "CustomizedRecoverable");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use keyvault::{Config, Operation, RecoveryPolicy, VaultConfig};
+use keyvault::{Config, Operation, VaultConfig};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Method, StatusCode, Version};
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ async fn a_host_on_a_port_of_its_own_is_challenged_for_that_port() {
 
 #[tokio::test]
 async fn a_name_that_says_nothing_of_a_vault_needs_a_single_vault() {
-    let vault = |name: &str| VaultConfig { name: name.parse().unwrap(), recovery: RecoveryPolicy::default() };
+    let vault = |name: &str| VaultConfig::new(name.parse().unwrap());
     let stack = Stack::start_with(Config { vaults: vec![vault("kyanite"), vault("nobody")], ..config() }).await;
     stack.create("kms").await;
     // Each vault has its own keys.

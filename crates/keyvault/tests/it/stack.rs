@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clock::Clock;
 use keyvault::{
-    Config, Control, Emulator, Fault, FaultEffect, FaultTarget, Operation, Principal, PrincipalKind, RecoveryPolicy,
-    Secret, VaultConfig,
+    Config, Control, Emulator, Fault, FaultEffect, FaultTarget, Operation, Principal, PrincipalKind, Secret,
+    VaultConfig,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -52,7 +52,8 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let names = ["*.vault.azure.net", "login.microsoftonline.com", "localhost", "127.0.0.1"];
+        let names =
+            ["*.vault.azure.net", "*.managedhsm.azure.net", "login.microsoftonline.com", "localhost", "127.0.0.1"];
         let signed = rcgen::generate_simple_self_signed(names.map(str::to_owned)).unwrap();
         let certificate = signed.cert.der().clone();
         let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
@@ -71,9 +72,7 @@ impl Authority {
 /// What the emulator is made from; tests change what they are about.
 pub(crate) fn config() -> Config {
     Config {
-        tenant_id: TENANT.parse().unwrap(),
-        region: "westeurope".to_owned(),
-        vaults: vec![VaultConfig { name: "kyanite".parse().unwrap(), recovery: RecoveryPolicy::default() }],
+        vaults: vec![VaultConfig::new("kyanite".parse().unwrap())],
         principals: vec![
             Principal {
                 client_id: CLIENT_ID.parse().unwrap(),
@@ -87,8 +86,7 @@ pub(crate) fn config() -> Config {
             },
         ],
         identity_header: Some(Secret::new(IDENTITY_HEADER.to_owned())),
-        data_dir: None,
-        clock: Clock::new(),
+        ..Config::new(TENANT.parse().unwrap(), Clock::new())
     }
 }
 
@@ -196,6 +194,8 @@ pub(crate) fn client(authority: &Authority, address: SocketAddr) -> reqwest::Cli
         .no_proxy()
         .timeout(DEADLINE)
         .resolve("kyanite.vault.azure.net", address)
+        .resolve("second.vault.azure.net", address)
+        .resolve("pool.managedhsm.azure.net", address)
         .resolve("nobody.vault.azure.net", address)
         .resolve("login.microsoftonline.com", address)
 }

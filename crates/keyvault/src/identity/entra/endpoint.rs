@@ -68,12 +68,12 @@ impl EntraRoute {
         }
     }
 
-    /// Answers a request to it; `host` is the name by which the caller reached Entra.
-    pub(crate) async fn answer(&self, emulator: &Emulator, host: &str, inbound: &mut Inbound) -> Reply {
+    /// Answers a request to it; `base` is what the caller reached Entra by: scheme and host.
+    pub(crate) async fn answer(&self, emulator: &Emulator, base: &str, inbound: &mut Inbound) -> Reply {
         let answered = match self {
             Self::Instance => get_only(inbound).map(|()| instance(emulator)),
             Self::Keys { tenant } => keys(emulator, tenant, inbound).await,
-            Self::OpenId { tenant, version } => open_id(emulator, tenant, *version, host, inbound),
+            Self::OpenId { tenant, version } => open_id(emulator, tenant, *version, base, inbound),
             Self::Token { tenant, version } => token(emulator, tenant, *version, inbound).await,
         };
         with_entra_headers(answered.unwrap_or_else(|refusal| refusal.reply(real_now())))
@@ -132,7 +132,7 @@ fn open_id(
     emulator: &Emulator,
     tenant: &str,
     version: EndpointVersion,
-    host: &str,
+    base: &str,
     inbound: &Inbound,
 ) -> Result<Reply, Refusal> {
     get_only(inbound)?;
@@ -145,11 +145,11 @@ fn open_id(
         StatusCode::OK,
         &json!({
             "issuer": issuer,
-            "token_endpoint": format!("https://{host}/{tenant}/oauth2/{infix}token"),
+            "token_endpoint": format!("{base}/{tenant}/oauth2/{infix}token"),
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
             // Announced because clients demand it; nobody can sign in here.
-            "authorization_endpoint": format!("https://{host}/{tenant}/oauth2/{infix}authorize"),
-            "jwks_uri": format!("https://{host}/{tenant}/discovery/{infix}keys"),
+            "authorization_endpoint": format!("{base}/{tenant}/oauth2/{infix}authorize"),
+            "jwks_uri": format!("{base}/{tenant}/discovery/{infix}keys"),
             "response_modes_supported": ["query", "fragment", "form_post"],
             "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
             "subject_types_supported": ["pairwise"],
