@@ -172,7 +172,9 @@ fn revision(query: &Query) -> Result<Option<i64>, ApiError> {
             let revision = text.parse::<i64>().ok().filter(|revision| *revision >= 0);
             revision.map(Some).ok_or_else(|| {
                 let detail = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-                ApiError::bad_request(format!("resourceVersion: Invalid value: {text:?}: {detail}"))
+                ApiError::bad_request(format!(
+                    "invalid resource version: resourceVersion: Invalid value: {text:?}: {detail}"
+                ))
             })
         }
     }

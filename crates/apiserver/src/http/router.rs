@@ -2,6 +2,7 @@
 //!
 //! The order is upstream's: health before anything else, then who asks, then what, then how.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,8 +32,7 @@ use crate::status::ApiError;
 use crate::table::TableOptions;
 use crate::{auth, discovery, health, openapi, verbs};
 
-/// A request for objects, read.
-#[derive(Debug)]
+/// A request for objects, read. Its `Debug` shows neither token nor body.
 pub(crate) struct ApiRequest {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
@@ -72,6 +72,12 @@ impl ApiRequest {
             PROTOBUF => Ok(BodyForm::Protobuf),
             _ => Err(ApiError::unsupported_media_type(&format!("{JSON}, {PROTOBUF}"))),
         }
+    }
+}
+
+impl fmt::Debug for ApiRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiRequest").field("query", &self.query).finish_non_exhaustive()
     }
 }
 

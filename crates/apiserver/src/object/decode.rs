@@ -31,10 +31,10 @@ pub(crate) struct Decoded {
 ///
 /// [`DecodeError::Protobuf`].
 pub(crate) fn protobuf(resource: Resource, body: &[u8]) -> Result<Decoded, DecodeError> {
-    let object = codec::decode(resource, body).map_err(|source| DecodeError::Protobuf {
+    let object = codec::decode(resource, body).map_err(|cause| DecodeError::Protobuf {
         expected: resource.kind(),
         summary: summary(body),
-        source,
+        cause,
     })?;
     Ok(Decoded { object, strict: Vec::new() })
 }
@@ -47,7 +47,7 @@ pub(crate) fn protobuf(resource: Resource, body: &[u8]) -> Result<Decoded, Decod
 pub(crate) fn object(resource: Resource, body: &[u8]) -> Result<Decoded, DecodeError> {
     let kind = resource.kind();
     let (value, duplicates) =
-        json::parse(body).map_err(|source| DecodeError::NotJson { expected: kind, summary: summary(body), source })?;
+        json::parse(body).map_err(|cause| DecodeError::NotJson { expected: kind, summary: summary(body), cause })?;
     let Value::Object(members) = &value else {
         return Err(DecodeError::NotAnObject { expected: kind, summary: summary(body) });
     };
@@ -60,10 +60,10 @@ pub(crate) fn object(resource: Resource, body: &[u8]) -> Result<Decoded, DecodeE
         return Err(DecodeError::Kind { given: named_kind, expected: kind });
     }
     let mut strict = repeated(duplicates);
-    let object = from_value(resource, value, &mut strict).map_err(|source| DecodeError::Field {
+    let object = from_value(resource, value, &mut strict).map_err(|cause| DecodeError::Field {
         given: named_kind,
         expected: kind,
-        source,
+        cause,
     })?;
     Ok(Decoded { object, strict })
 }
@@ -211,13 +211,13 @@ fn summary(body: &[u8]) -> String {
     }
 }
 
-/// A body is not the object that it should be. The text is upstream's message.
+/// A body is not the object that it should be. The text is upstream's message, cause included, so there is no `source()`.
 #[derive(Debug, Error)]
 pub(crate) enum DecodeError {
     #[error("the API version in the data ({given}) does not match the expected API version (v1)")]
     ApiVersion { given: String },
-    #[error("{given} in version \"v1\" cannot be handled as a {expected}: {source}")]
-    Field { given: String, expected: &'static str, source: FieldError },
+    #[error("{given} in version \"v1\" cannot be handled as a {expected}: {cause}")]
+    Field { given: String, expected: &'static str, cause: FieldError },
     #[error(
         "{given} in version \"v1\" cannot be handled as a {expected}: converting (v1.{given}) to (core.{expected}): unknown conversion"
     )]
@@ -228,11 +228,11 @@ pub(crate) enum DecodeError {
     NotAnObject { expected: &'static str, summary: String },
     // Differs: upstream's text has Go's parser error at this place.
     #[error(
-        "the object provided is unrecognized (must be of type {expected}): couldn't get version/kind; json parse error: {source} ({summary})"
+        "the object provided is unrecognized (must be of type {expected}): couldn't get version/kind; json parse error: {cause} ({summary})"
     )]
-    NotJson { expected: &'static str, summary: String, source: serde_json::Error },
-    #[error("the object provided is unrecognized (must be of type {expected}): {source} ({summary})")]
-    Protobuf { expected: &'static str, summary: String, source: StorageError },
+    NotJson { expected: &'static str, summary: String, cause: serde_json::Error },
+    #[error("the object provided is unrecognized (must be of type {expected}): {cause} ({summary})")]
+    Protobuf { expected: &'static str, summary: String, cause: StorageError },
 }
 
 /// A field has a value of the wrong type. The text is that of Go's JSON package.

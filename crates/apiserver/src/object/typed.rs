@@ -1,5 +1,7 @@
 //! An object of one of the served kinds.
 
+use std::fmt;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -8,7 +10,9 @@ use serde_json::Value;
 use crate::resource::Resource;
 
 /// An object. Its `metadata.resourceVersion` is the etcd revision that it was read at, and is never stored.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Its `Debug` shows which object it is and nothing of what is in it.
+#[derive(Clone, PartialEq)]
 pub(crate) enum Object {
     ConfigMap(ConfigMap),
     Namespace(Namespace),
@@ -107,6 +111,16 @@ impl Object {
     }
 }
 
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(self.resource().kind())
+            .field("namespace", &self.namespace())
+            .field("name", &self.name())
+            .field("resource_version", &self.resource_version())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Serialize for Object {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -173,5 +187,20 @@ impl<T> IsEmpty for Vec<T> {
 impl IsEmpty for String {
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_secret_holds_is_not_shown() {
+        let value = json!({"metadata": {"name": "a", "annotations": {"x": "hunter2"}}, "stringData": {"k": "hunter2"}});
+        let object = Object::from_json(Resource::Secrets, value).unwrap();
+        let shown = format!("{object:?} {object:#?}");
+        assert!(shown.contains("Secret") && !shown.contains("hunter2") && !shown.contains("104"), "{shown}");
     }
 }

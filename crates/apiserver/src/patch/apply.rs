@@ -3,17 +3,24 @@
 //! Imitates the patchers of `endpoints/handlers/patch.go`. Server-side apply is no patch here: it is refused where
 //! the content type is read.
 
+use std::fmt;
+
 use json_patch::PatchOperation;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::strategic;
-use crate::object::json;
 use crate::object::schema::Schema;
+use crate::object::{decode, json};
 
-/// A patch that could be read.
-#[derive(Debug)]
-pub(crate) enum Patch {
+/// A patch that could be read. Its `Debug` shows no values: they may be secret.
+pub(crate) struct Patch {
+    kind: Kind,
+    /// Upstream's text per key that occurs twice in it.
+    repeated: Vec<String>,
+}
+
+enum Kind {
     /// RFC 6902.
     Json(Vec<PatchOperation>),
     /// RFC 7396.
@@ -35,8 +42,8 @@ impl Patch {
     pub(crate) fn parse(content_type: &str, body: &[u8]) -> Option<Result<Self, PatchError>> {
         match content_type {
             "application/json-patch+json" => Some(json_operations(body)),
-            "application/merge-patch+json" => Some(document(body).map(Self::Merge)),
-            "application/strategic-merge-patch+json" => Some(document(body).map(Self::Strategic)),
+            "application/merge-patch+json" => Some(document(body, Kind::Merge)),
+            "application/strategic-merge-patch+json" => Some(document(body, Kind::Strategic)),
             _ => None,
         }
     }
@@ -47,17 +54,32 @@ impl Patch {
     ///
     /// [`PatchError`] if it does not apply.
     pub(crate) fn apply(&self, schema: &'static Schema, mut object: Value) -> Result<Value, PatchError> {
-        match self {
-            Self::Json(operations) => {
+        match &self.kind {
+            Kind::Json(operations) => {
                 json_patch::patch(&mut object, operations).map_err(|_| PatchError::DoesNotApply)?;
                 Ok(object)
             }
-            Self::Merge(patch) => {
+            Kind::Merge(patch) => {
                 json_patch::merge(&mut object, patch);
                 Ok(object)
             }
-            Self::Strategic(patch) => strategic::merge(schema, object, patch),
+            Kind::Strategic(patch) => strategic::merge(schema, object, patch),
         }
+    }
+
+    /// What the strict decoder says of the patch itself.
+    pub(crate) fn repeated(&self) -> &[String] {
+        &self.repeated
+    }
+}
+
+impl fmt::Debug for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Json(_) => "Json(..)",
+            Kind::Merge(_) => "Merge(..)",
+            Kind::Strategic(_) => "Strategic(..)",
+        })
     }
 }
 
@@ -66,12 +88,15 @@ fn json_operations(body: &[u8]) -> Result<Patch, PatchError> {
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::TooManyOperations { count: operations.len() });
     }
-    Ok(Patch::Json(operations))
+    Ok(Patch { kind: Kind::Json(operations), repeated: Vec::new() })
 }
 
-fn document(body: &[u8]) -> Result<Value, PatchError> {
-    let (value, _) = json::parse(body).map_err(PatchError::Decode)?;
-    if value.is_object() { Ok(value) } else { Err(PatchError::NotAnObject) }
+fn document(body: &[u8], kind: fn(Value) -> Kind) -> Result<Patch, PatchError> {
+    let (value, repeated) = json::parse(body).map_err(PatchError::Decode)?;
+    if !value.is_object() {
+        return Err(PatchError::NotAnObject);
+    }
+    Ok(Patch { kind: kind(value), repeated: decode::repeated(repeated) })
 }
 
 /// `maxJSONPatchOperations` of `patch.go`.

@@ -2,13 +2,15 @@
 //!
 //! Nothing here knows of objects. Values are bytes, keys are full etcd keys.
 
+use std::fmt;
 use std::time::Duration;
 
 use etcd_client::{
-    Client, Compare, CompareOp, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse, WatchClient, WatchOptions,
-    WatchStream,
+    Client, Compare, CompareOp, ConnectOptions, GetOptions, GetResponse, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse,
+    WatchClient, WatchOptions, WatchStream,
 };
 use thiserror::Error;
+use tokio::time::interval;
 
 /// A handle on an etcd cluster. Clones share the connection.
 #[derive(Clone)]
@@ -18,8 +20,8 @@ pub(crate) struct Etcd {
     timeout: Duration,
 }
 
-/// A key with its value.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A key with its value, which is not shown: without encryption it is plain.
+#[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Record {
     pub(crate) key: String,
     pub(crate) value: Vec<u8>,
@@ -75,7 +77,10 @@ impl Etcd {
     ///
     /// [`EtcdError::Client`] for endpoints that are no addresses.
     pub(crate) async fn connect(endpoints: &[String], timeout: Duration) -> Result<Self, EtcdError> {
-        let client = Client::connect(endpoints, None).await.map_err(EtcdError::from)?;
+        // A stream on a member without a leader would see nothing and not end.
+        let options =
+            ConnectOptions::new().with_keep_alive(KEEP_ALIVE_EVERY, KEEP_ALIVE_WITHIN).with_require_leader(true);
+        let client = Client::connect(endpoints, Some(options)).await.map_err(EtcdError::from)?;
         Ok(Self {
             // A list of a thousand Secrets is larger than the 4 MiB that tonic allows by default.
             kv: client.kv_client().max_decoding_message_size(MAX_MESSAGE_BYTES),
@@ -86,17 +91,15 @@ impl Etcd {
 
     /// Reads one key.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Record>, EtcdError> {
-        let mut kv = self.kv.clone();
-        let answer = self.within(kv.get(key, None)).await?;
+        let answer = self.read(key.as_bytes(), &GetOptions::new()).await?;
         Ok(answer.kvs().first().map(record))
     }
 
     /// Reads a range of keys at one revision.
     pub(crate) async fn range(&self, range: &Range) -> Result<RangeResult, EtcdError> {
-        let mut kv = self.kv.clone();
         let options =
             GetOptions::new().with_range(range.end.clone()).with_limit(range.limit).with_revision(range.revision);
-        let mut answer = self.within(kv.get(range.start.clone(), Some(options))).await?;
+        let mut answer = self.read(&range.start, &options).await?;
         let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
         let (more, count) = (answer.more(), answer.count());
         let records = answer.take_kvs().into_iter().map(into_record).collect();
@@ -105,8 +108,7 @@ impl Etcd {
 
     /// The newest revision of the store.
     pub(crate) async fn revision(&self, key: &str) -> Result<i64, EtcdError> {
-        let mut kv = self.kv.clone();
-        let answer = self.within(kv.get(key, Some(GetOptions::new().with_count_only()))).await?;
+        let answer = self.read(key.as_bytes(), &GetOptions::new().with_count_only()).await?;
         Ok(answer.header().map_or(0, etcd_client::ResponseHeader::revision))
     }
 
@@ -126,6 +128,23 @@ impl Etcd {
         let options =
             WatchOptions::new().with_range(end).with_start_revision(revision).with_prev_key().with_progress_notify();
         self.within(watch.watch(start, Some(options))).await
+    }
+
+    /// A read, which is sent again while a member that is going away or has no leader refuses it. Writes are not: one
+    /// that was done and not acknowledged would come back as a conflict with itself.
+    async fn read(&self, key: &[u8], options: &GetOptions) -> Result<GetResponse, EtcdError> {
+        let mut kv = self.kv.clone();
+        let mut ticks = interval(RETRY_EVERY);
+        let attempts = async {
+            loop {
+                ticks.tick().await;
+                match kv.get(key, Some(options.clone())).await {
+                    Err(etcd_client::Error::GRpcStatus(status)) if status.code() == tonic::Code::Unavailable => {}
+                    other => return other,
+                }
+            }
+        };
+        self.within(attempts).await
     }
 
     async fn guarded(&self, write: TxnOp, guards: &[Guard]) -> Result<Guarded, EtcdError> {
@@ -158,8 +177,14 @@ impl Etcd {
     }
 }
 
-impl std::fmt::Debug for Etcd {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("key", &self.key).field("revision", &self.revision).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Etcd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Etcd").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
@@ -229,6 +254,11 @@ fn rpc_text(code: tonic::Code, text: &str) -> String {
     if text.starts_with("etcdserver:") { text.to_owned() } else { format!("rpc error: code = {code:?} desc = {text}") }
 }
 
+/// Upstream's keep-alive, which etcd tolerates.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_WITHIN: Duration = Duration::from_secs(10);
+/// How often a refused read is sent again.
+const RETRY_EVERY: Duration = Duration::from_millis(50);
 /// The Go client of upstream has no limit; this one bounds what a broken server could make us hold.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024 * 1024;
 

@@ -3,6 +3,7 @@
 //! Imitates `apiserver/pkg/storage/etcd3/store.go`: a create is a transaction on an absent key, an update or delete one
 //! on the revision that was read. An update with equal bytes writes nothing, unless the stored value is stale.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::error::StoreError;
@@ -21,7 +22,6 @@ pub(crate) struct Store {
 }
 
 /// An object as it is stored now, and what an update of it needs to know.
-#[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) object: Object,
     plain: Vec<u8>,
@@ -143,6 +143,12 @@ impl Store {
             .await
             .map_err(|source| StoreError::TransformKey { key: record.key.clone(), source })?;
         decoded(resource, &opened.plain, record.revision)
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current").field("object", &self.object).field("stale", &self.stale).finish_non_exhaustive()
     }
 }
 

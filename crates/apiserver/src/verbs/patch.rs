@@ -19,16 +19,14 @@ pub(crate) async fn patch(core: &Core, target: &Target, name: &str, request: &Ap
         .ok_or_else(|| ApiError::unsupported_media_type(Patch::ACCEPTED))?
         .map_err(|error| refused(&error))?;
     let options = WriteOptions::parse("PatchOptions", &request.query, &request.headers)?;
-    let warnings = std::sync::Mutex::new(Vec::new());
+    let mut warnings = Vec::new();
     let answer = write(core, target, name, &options, |current| {
         let (object, found) = patched(&patch, current, &options, &request.body)?;
-        if let Ok(mut warnings) = warnings.lock() {
-            *warnings = found;
-        }
+        warnings = found;
         Ok(object)
     })
     .await?;
-    Ok(Reply { answer, warnings: warnings.into_inner().unwrap_or_default() })
+    Ok(Reply { answer, warnings })
 }
 
 fn patched(
@@ -40,7 +38,7 @@ fn patched(
     let resource = current.resource();
     let before = current.to_json().map_err(|error| ApiError::internal(error.to_string()))?;
     let after = patch.apply(resource.schema(), before).map_err(|error| refused(&error))?;
-    let mut strict = Vec::new();
+    let mut strict = patch.repeated().to_vec();
     let invalid = |text: String| {
         let problem = FieldProblem::invalid("patch", &String::from_utf8_lossy(body), text);
         ApiError::invalid("", "", "", &[problem])

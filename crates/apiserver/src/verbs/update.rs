@@ -44,7 +44,7 @@ pub(super) async fn write(
     target: &Target,
     name: &str,
     options: &WriteOptions,
-    change: impl Fn(&Object) -> Result<Object, ApiError>,
+    mut change: impl FnMut(&Object) -> Result<Object, ApiError>,
 ) -> Result<Answer, ApiError> {
     let resource = target.resource;
     for _ in 0..MAX_TRIES {
@@ -73,6 +73,7 @@ pub(super) async fn write(
         // The last finalizer of a deleted object is gone, and the object goes with it.
         let finished = new.metadata().deletion_timestamp.is_some() && !new.has_finalizers();
         let outcome = if finished && resource.is_namespaced() {
+            new.metadata_mut().resource_version.clone_from(&current.object.metadata().resource_version);
             core.store.delete(&current).await.map(|()| new)
         } else {
             core.store.update(&current, &new).await

@@ -72,6 +72,11 @@ async fn queries_that_make_no_sense() {
     for (query, code, message) in [
         ("labelSelector=a+b", 400, "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
         ("fieldSelector=spec.x%3D1", 400, "field label not supported: spec.x"),
+        (
+            "resourceVersion=x",
+            400,
+            "invalid resource version: resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": invalid syntax",
+        ),
         ("limit=x", 400, "strconv.ParseInt: parsing \"x\": invalid syntax"),
         (
             "continue=nonsense",
@@ -136,6 +141,10 @@ async fn patches_that_cannot_be() {
     let send = |content_type: &'static str, body: &'static str| {
         answer(server.request(Method::PATCH, path).header("content-type", content_type).body(body))
     };
+    let send_strict = |body: &'static str| {
+        let request = server.request(Method::PATCH, &format!("{path}?fieldValidation=Strict"));
+        answer(request.header("content-type", "application/merge-patch+json").body(body))
+    };
     let (code, refused) = send("application/apply-patch+yaml", "{}").await;
     assert_eq!(code, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     insta::assert_snapshot!(refused["message"].as_str().unwrap(), @"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
@@ -148,6 +157,13 @@ async fn patches_that_cannot_be() {
     insta::assert_snapshot!(refused["message"].as_str().unwrap(), @r#"Secret "a" is invalid: metadata.name: Invalid value: "b": field is immutable"#);
     let (code, refused) = send(merge, r#"{"metadata":{"resourceVersion":"1"}}"#).await;
     assert_eq!((code, refused["reason"].as_str()), (StatusCode::CONFLICT, Some("Conflict")));
+    let (code, refused) = send_strict(r#"{"metadata":{"labels":{"x":"1","x":"2"}},"dta":{}}"#).await;
+    assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY);
+    let message = refused["message"].as_str().unwrap();
+    assert!(
+        message.ends_with(r#"strict decoding error: duplicate field "metadata.labels.x", unknown field "dta""#),
+        "{message}"
+    );
     let (code, _) = send(merge, "[]").await;
     assert_eq!(code, StatusCode::BAD_REQUEST);
     let (code, _) = send("application/json-patch+json", r#"[{"op":"add"}]"#).await;
