@@ -8,6 +8,8 @@ use envelope::EncryptionConfiguration;
 use thiserror::Error;
 use zeroize::Zeroize;
 
+use crate::encryption::EncryptionReload;
+
 /// Configuration of an [`crate::ApiServer`].
 #[derive(Debug)]
 pub struct Config {
@@ -21,6 +23,9 @@ pub struct Config {
     pub request_timeout: Duration,
     /// How stored values are encrypted; `None` stores everything as it is.
     pub encryption: Option<EncryptionConfiguration>,
+    /// The file of `encryption`, if its changes are to take effect without a restart; upstream's
+    /// `--encryption-provider-config-automatic-reload`.
+    pub encryption_reload: Option<EncryptionReload>,
     /// Who may ask. Every request but those for health and version needs one of these tokens.
     pub credentials: Vec<Credential>,
     /// The stack's clock.
@@ -38,6 +43,7 @@ impl Config {
             etcd_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_mins(1),
             encryption: None,
+            encryption_reload: None,
             credentials: Vec::new(),
             clock,
             git_version: "v1.34.0+kyanite".into(),

@@ -5,11 +5,14 @@
 //! Differs: only the checks that this server has are listed; upstream's post-start hooks belong to parts that are not
 //! here, `informer-sync` and `storage-readiness` to its watch cache.
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use crate::core::Core;
+use crate::encryption::KmsCheck;
 use crate::http::Query;
 
 /// The three groups of checks.
@@ -23,7 +26,7 @@ pub(crate) enum Endpoint {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Check {
     Etcd,
-    KmsProviders,
+    Kms(KmsCheck),
     Log,
     Ping,
     Shutdown,
@@ -49,8 +52,8 @@ impl Endpoint {
     /// The checks in upstream's order. A KMS that is away must not get a server restarted, so it is no part of `/livez`.
     fn checks(self, core: &Core) -> Vec<Check> {
         let mut checks = vec![Check::Ping, Check::Log, Check::Etcd];
-        if self != Self::Livez && core.encryption.has_kms() {
-            checks.push(Check::KmsProviders);
+        if self != Self::Livez {
+            checks.extend(core.encryption.checks().into_iter().map(Check::Kms));
         }
         if self == Self::Readyz {
             checks.push(Check::Shutdown);
@@ -60,14 +63,14 @@ impl Endpoint {
 }
 
 impl Check {
-    const fn name(self) -> &'static str {
-        match self {
+    fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Etcd => "etcd",
-            Self::KmsProviders => "kms-providers",
+            Self::Kms(check) => return check.name(),
             Self::Log => "log",
             Self::Ping => "ping",
             Self::Shutdown => "shutdown",
-        }
+        })
     }
 
     /// The reason of a failure.
@@ -77,7 +80,7 @@ impl Check {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 format!("error getting data from etcd: {}", cause.unwrap_or_default())
             }),
-            Self::KmsProviders => core.encryption.check().await.map_err(|error| error.to_string()),
+            Self::Kms(check) => core.encryption.check(check).await.map_err(|error| error.to_string()),
             Self::Shutdown if core.shutdown.is_cancelled() => Err("process is shutting down".into()),
             Self::Log | Self::Ping | Self::Shutdown => Ok(()),
         }
@@ -108,10 +111,10 @@ async fn all(core: &Core, endpoint: Endpoint, query: &Query) -> Response {
     let mut is_healthy = true;
     for check in &checks {
         let name = check.name();
-        let line = if excluded.contains(&name) {
+        let line = if excluded.contains(&name.as_ref()) {
             format!("[+]{name} excluded: ok\n")
         } else if let Err(reason) = check.run(core).await {
-            tracing::info!(check = name, reason, "health check failed");
+            tracing::info!(check = %name, reason, "health check failed");
             is_healthy = false;
             format!("[-]{name} failed: reason withheld\n")
         } else {

@@ -47,5 +47,6 @@ mod verbs;
 
 pub use crate::config::{BearerToken, Config, Credential, TokenFileError, User};
 pub use crate::core::Counters;
+pub use crate::encryption::EncryptionReload;
 pub use crate::http::serve;
 pub use crate::server::{ApiServer, StartError};

@@ -39,6 +39,7 @@ impl ApiServer {
             etcd_timeout,
             request_timeout,
             encryption,
+            encryption_reload,
             credentials,
             clock,
             git_version,
@@ -56,7 +57,8 @@ impl ApiServer {
         let registry = Registry::new();
         let metrics = Metrics::new(registry.clone()).map_err(StartError::Metrics)?;
         let shutdown = CancellationToken::new();
-        let encryption = Encryption::start(encryption, clock.clone(), &registry, shutdown.child_token()).await;
+        let encryption =
+            Encryption::start(encryption, encryption_reload, clock.clone(), &registry, shutdown.child_token()).await;
         let (terminations, terminating) = Terminations::new();
         let core = Arc::new(Core {
             store: Arc::new(Store::new(etcd, Arc::clone(&encryption), &etcd_prefix)),

@@ -8,11 +8,12 @@
 //! Upstream keeps an inner cache of derived keys per seed. It is left out: deriving a key is one HMAC over 33 bytes and
 //! an AES key schedule, about a microsecond, and a cache of plaintext keys would be one more place that holds them.
 
-use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::{digest, hkdf};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::gcm::{self, BodyError};
 use crate::material::KeyMaterial;
 use crate::random::{self, Random, RandomError};
 
@@ -98,7 +99,9 @@ impl DekSource {
     pub(crate) fn new(source_type: SourceType, material: KeyMaterial) -> Result<Self, DekSourceError> {
         let bytes = material.len();
         match source_type {
-            SourceType::AesGcmKey => gcm(material.expose()).map(Self::Key).ok_or(DekSourceError::KeyLength { bytes }),
+            SourceType::AesGcmKey => {
+                gcm::key(material.expose()).map(Self::Key).ok_or(DekSourceError::KeyLength { bytes })
+            }
             SourceType::HkdfSha256XnonceAesGcmSeed => Seed::new(material).map(Self::Seed),
         }
     }
@@ -106,10 +109,10 @@ impl DekSource {
     /// Opens the body of a value; `aad` is the full etcd key.
     pub(crate) fn open(&self, body: &[u8], aad: &[u8]) -> Result<Vec<u8>, BodyError> {
         match self {
-            Self::Key(key) => open(key, body, aad),
+            Self::Key(key) => gcm::open(key, body, aad),
             Self::Seed(seed) => {
                 let (info, body) = body.split_first_chunk::<INFO_BYTES>().ok_or(BodyError::TooShort)?;
-                open(&seed.data_key(info).ok_or(BodyError::Authentication)?, body, aad)
+                gcm::open(&seed.data_key(info).ok_or(BodyError::Authentication)?, body, aad)
             }
         }
     }
@@ -137,16 +140,19 @@ impl Seed {
         self.0.expose()
     }
 
-    /// Seals `plain` into the body of a value, under a key that is used for nothing else; `aad` is the full etcd key.
-    pub(crate) fn seal(&self, plain: &[u8], aad: &[u8], random: &dyn Random) -> Result<Vec<u8>, SealBodyError> {
+    /// Appends `plain`, sealed under a key that is used for nothing else, to `record`; `aad` is the full etcd key.
+    pub(crate) fn seal(
+        &self,
+        plain: &[u8],
+        aad: &[u8],
+        random: &dyn Random,
+        record: &mut Vec<u8>,
+    ) -> Result<(), SealBodyError> {
         let info = random::bytes::<INFO_BYTES>(random)?;
-        let nonce = random::bytes::<{ aead::NONCE_LEN }>(random)?;
+        let nonce = random::bytes(random)?;
         let key = self.data_key(&info).ok_or(SealBodyError::Encrypt)?;
-        let mut sealed = Vec::with_capacity(plain.len() + TAG_BYTES);
-        sealed.extend_from_slice(plain);
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut sealed)
-            .map_err(|_| SealBodyError::Encrypt)?;
-        Ok([info.as_slice(), &nonce, &sealed].concat())
+        record.extend_from_slice(&info);
+        gcm::seal(&key, nonce, plain, aad, record).ok_or(SealBodyError::Encrypt)
     }
 
     fn data_key(&self, info: &[u8; INFO_BYTES]) -> Option<LessSafeKey> {
@@ -164,7 +170,7 @@ impl Seed {
             .expand(&[info], hkdf::HKDF_SHA256)
             .and_then(|expanded| expanded.fill(data_key.as_mut_slice()))
             .ok()?;
-        gcm(data_key.as_slice())
+        gcm::key(data_key.as_slice())
     }
 }
 
@@ -186,18 +192,6 @@ pub enum DekSourceError {
     },
 }
 
-/// A value's body does not open.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum BodyError {
-    /// The key, the etcd key or some byte is not what it was when the value was sealed. Which one cannot be told.
-    #[error("cipher: message authentication failed")]
-    Authentication,
-    /// There are fewer bytes than the info and the nonce take.
-    #[error("the stored data was shorter than the required size")]
-    TooShort,
-}
-
 /// A value's body could not be made.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(crate) enum SealBodyError {
@@ -207,33 +201,10 @@ pub(crate) enum SealBodyError {
     Random(#[from] RandomError),
 }
 
-fn gcm(key: &[u8]) -> Option<LessSafeKey> {
-    let algorithm = match key.len() {
-        16 => &aead::AES_128_GCM,
-        24 => &aead::AES_192_GCM,
-        32 => &aead::AES_256_GCM,
-        _ => return None,
-    };
-    UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
-}
-
-fn open(key: &LessSafeKey, body: &[u8], aad: &[u8]) -> Result<Vec<u8>, BodyError> {
-    let (nonce, sealed) = body.split_first_chunk::<{ aead::NONCE_LEN }>().ok_or(BodyError::TooShort)?;
-    let mut opened = sealed.to_vec();
-    let plain_bytes = key
-        .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut opened)
-        .map_err(|_| BodyError::Authentication)?
-        .len();
-    opened.truncate(plain_bytes);
-    Ok(opened)
-}
-
 /// Bytes of info in front of the nonce of a value sealed under a seed (`infoSizeExtendedNonceGCM`).
 pub(crate) const INFO_BYTES: usize = 32;
-/// Bytes of a GCM tag.
-pub(crate) const TAG_BYTES: usize = 16;
-/// Bytes of a GCM nonce.
-pub(crate) const NONCE_BYTES: usize = aead::NONCE_LEN;
+/// Bytes that sealing under a seed adds to a value.
+pub(crate) const SEALED_OVERHEAD_BYTES: usize = INFO_BYTES + gcm::NONCE_BYTES + gcm::TAG_BYTES;
 /// Bytes of a new seed, and the fewest of one that is read (`MinSeedSizeExtendedNonceGCM`).
 const SEED_BYTES: usize = 32;
 /// Bytes of a derived data key: AES-256.
@@ -265,16 +236,11 @@ mod tests {
         for length in [32, 33, 64, 65, 200] {
             let bytes = vec![9; length];
             let key = Seed::new(KeyMaterial::new(bytes.clone())).unwrap();
-            let sealed = {
-                let mut sealed = b"v".to_vec();
-                key.data_key(info.as_slice().try_into().unwrap())
-                    .unwrap()
-                    .seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), Aad::empty(), &mut sealed)
-                    .unwrap();
-                sealed
-            };
-            let by_hmac = gcm(hmac(&bytes).as_ref()).unwrap();
-            assert_eq!(open(&by_hmac, &[[0; 12].as_slice(), &sealed].concat(), b""), Ok(b"v".to_vec()), "{length}");
+            let data_key = key.data_key(info.as_slice().try_into().unwrap()).unwrap();
+            let mut sealed = Vec::new();
+            gcm::seal(&data_key, [0; 12], b"v", b"", &mut sealed).unwrap();
+            let by_hmac = gcm::key(hmac(&bytes).as_ref()).unwrap();
+            assert_eq!(gcm::open(&by_hmac, &sealed, b""), Ok(b"v".to_vec()), "{length}");
         }
     }
 
@@ -315,8 +281,9 @@ mod tests {
     #[test]
     fn two_seals_of_one_plaintext_share_nothing() {
         let DekSource::Seed(seed) = seed(32) else { panic!("a seed") };
-        let one = seed.seal(b"v", AAD, &SystemRandom).unwrap();
-        let two = seed.seal(b"v", AAD, &SystemRandom).unwrap();
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        seed.seal(b"v", AAD, &SystemRandom, &mut one).unwrap();
+        seed.seal(b"v", AAD, &SystemRandom, &mut two).unwrap();
         assert_eq!(one.len(), 61);
         assert_ne!(one[..32], two[..32]);
         assert_ne!(one[32..44], two[32..44]);

@@ -1,28 +1,33 @@
 //! The encryption metrics, named, labelled and explained as kube-apiserver's.
 //!
 //! Sources: `envelope/metrics/metrics.go`, `storage/value/metrics.go` and `encryptionconfig/metrics/metrics.go`. All are ALPHA
-//! there. Not here: those of KMS v1 and of hot reload.
+//! there.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use aws_lc_rs::digest;
-use envelope::{KeyId, KeyIdError, OpenError, ProviderName, RpcCode};
+use envelope::{KeyId, KeyIdError, KmsV1Error, OpenError, ProviderName, RpcCode, SealError};
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
+use super::config_metrics::ConfigMetrics;
 use super::recent::RecentLabels;
 use super::transform::TransformError;
+use super::v1_metrics::V1Metrics;
 
 /// The encryption metrics of one server.
 #[derive(Debug)]
 pub(super) struct Metrics {
+    /// Those of the configuration as a whole.
+    pub(super) config: ConfigMetrics,
+    /// Those of KMS v1.
+    pub(super) v1: V1Metrics,
     cache_misses: IntCounter,
     cache_size: IntGaugeVec,
-    config_info: IntGaugeVec,
     data_key_duration: Histogram,
     data_key_failures: IntCounter,
     invalid_key_ids: IntCounterVec,
@@ -45,7 +50,7 @@ pub(super) enum Direction {
 }
 
 impl Direction {
-    fn label(self) -> &'static str {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::FromStorage => "from_storage",
             Self::ToStorage => "to_storage",
@@ -67,7 +72,16 @@ impl Outcome {
     pub(super) fn of(error: Option<&TransformError>) -> Self {
         match error {
             None => Self::Ok,
-            Some(TransformError::Open(OpenError::Decrypt(error))) => Self::Rpc(error.code),
+            Some(TransformError::Open(error)) => Self::of_open(Some(error)),
+            Some(TransformError::Seal(SealError::KmsV1(KmsV1Error::Rpc(error)))) => Self::Rpc(error.code),
+            Some(TransformError::Seal(_)) => Self::UnknownNonGrpc,
+        }
+    }
+
+    pub(super) fn of_open(error: Option<&OpenError>) -> Self {
+        match error {
+            None => Self::Ok,
+            Some(OpenError::Decrypt(error) | OpenError::KmsV1(KmsV1Error::Rpc(error))) => Self::Rpc(error.code),
             Some(_) => Self::UnknownNonGrpc,
         }
     }
@@ -96,6 +110,8 @@ impl Metrics {
 
     fn new() -> prometheus::Result<Self> {
         Ok(Self {
+            config: ConfigMetrics::new(sha256_label(SERVER_ID))?,
+            v1: V1Metrics::new()?,
             cache_misses: IntCounter::with_opts(Opts::new(
                 "apiserver_storage_envelope_transformation_cache_misses_total",
                 "[ALPHA] Total number of cache misses while accessing key decryption key(KEK).",
@@ -103,13 +119,6 @@ impl Metrics {
             cache_size: IntGaugeVec::new(
                 Opts::new("apiserver_envelope_encryption_dek_source_cache_size", CACHE_SIZE_HELP),
                 &["provider_name"],
-            )?,
-            config_info: IntGaugeVec::new(
-                Opts::new(
-                    "apiserver_encryption_config_controller_last_config_info",
-                    "[ALPHA] Information about the last applied encryption configuration with hash as label, split by apiserver identity.",
-                ),
-                &["apiserver_id_hash", "hash"],
             )?,
             data_key_duration: Histogram::with_opts(
                 HistogramOpts::new(
@@ -176,11 +185,10 @@ impl Metrics {
         })
     }
 
-    fn collectors(&self) -> [Box<dyn Collector>; 12] {
-        [
+    fn collectors(&self) -> Vec<Box<dyn Collector>> {
+        let own: [Box<dyn Collector>; 11] = [
             Box::new(self.cache_misses.clone()),
             Box::new(self.cache_size.clone()),
-            Box::new(self.config_info.clone()),
             Box::new(self.data_key_duration.clone()),
             Box::new(self.data_key_failures.clone()),
             Box::new(self.invalid_key_ids.clone()),
@@ -190,12 +198,8 @@ impl Metrics {
             Box::new(self.operations.clone()),
             Box::new(self.operation_duration.clone()),
             Box::new(self.status_key_id_last.clone()),
-        ]
-    }
-
-    /// A configuration with this file hash is in use.
-    pub(super) fn config_applied(&self, hash: &str) {
-        self.config_info.with_label_values(&[self.server_hash.as_str(), hash]).set(1);
+        ];
+        own.into_iter().chain(self.config.collectors()).chain(self.v1.collectors()).collect()
     }
 
     /// A call to a plugin has ended.
@@ -283,7 +287,7 @@ fn sha256_label(text: &str) -> String {
 }
 
 /// Seconds since 1970, as Prometheus counts time.
-fn seconds(at: Timestamp) -> f64 {
+pub(super) fn seconds(at: Timestamp) -> f64 {
     at.as_duration().as_secs_f64()
 }
 

@@ -4,16 +4,24 @@
 //! Imitates kube-apiserver's `storage/value` (who reads and writes, metrics), `encryptionconfig` (probes) and
 //! `envelope/kmsv2/grpc_service.go` (the calls).
 //!
-//! Not here: hot reload of the configuration, the providers other than `kms` v2 and `identity`, KMS v1.
+//! Not here: reading and validating the file that the server starts with, which its caller does.
 
 mod client;
+mod client_v1;
+mod config_metrics;
 mod metrics;
 mod probe;
 mod provider;
+mod provider_v1;
 mod recent;
+mod reload;
+mod socket;
 mod transform;
+mod transformers;
+mod v1_metrics;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use transform::{Encryption, TransformError};
+pub use transform::EncryptionReload;
+pub(crate) use transform::{Encryption, KmsCheck, TransformError};

@@ -1,19 +1,19 @@
-//! One KMS provider: the state that `envelope` keeps, and the calls it asks for.
+//! One KMS v2 provider: the state that `envelope` keeps, and the calls it asks for.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clock::Clock;
 use envelope::{
-    Check, EncryptedObject, GenerateError, HealthError, KeyId, Kms, KmsProvider, OpenError, Opened, ProviderName, Read,
-    SealError, StatusProblem, SystemRandom, Writer,
+    Check, EncryptedObject, GenerateError, HealthError, KeyId, Kms, OpenError, Opened, ProviderName, Read, SealError,
+    StatusProblem, SystemRandom, Writer,
 };
 use jiff::Timestamp;
 
 use super::client::KmsClient;
 use super::metrics::{Direction, Metrics};
 
-/// A KMS provider and its plugin.
+/// A KMS v2 provider and its plugin.
 #[derive(Debug)]
 pub(super) struct KmsDriver {
     name: ProviderName,
@@ -27,13 +27,19 @@ pub(super) struct KmsDriver {
 }
 
 impl KmsDriver {
-    pub(super) fn new(provider: &KmsProvider, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        name: ProviderName,
+        endpoint: &str,
+        timeout: Duration,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
-            name: provider.name.clone(),
-            client: KmsClient::new(provider, Arc::clone(&metrics)),
+            client: KmsClient::new(name.clone(), endpoint, timeout, Arc::clone(&metrics)),
             clock,
             metrics,
-            state: Mutex::new(Kms::new(provider.name.clone())),
+            state: Mutex::new(Kms::new(name.clone())),
+            name,
             checking: tokio::sync::Mutex::new(()),
         }
     }

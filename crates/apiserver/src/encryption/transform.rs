@@ -1,27 +1,39 @@
-//! Sealing and opening the values of one resource through its providers.
+//! Encryption as the rest of the server sees it: values go in and out, whichever configuration is in use.
+//!
+//! Imitates `DynamicTransformers` and the choice of health checks in `LoadEncryptionConfig`, both of kube-apiserver's
+//! `encryptionconfig/config.go`.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Instant;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use clock::Clock;
-use envelope::{EncryptionConfiguration, GroupResource, OpenError, Provider, SealError};
+use envelope::{EncryptionConfiguration, OpenError, ParseOptions, SealError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{Direction, Metrics, Outcome};
-use super::probe;
-use super::provider::KmsDriver;
+use super::metrics::Metrics;
+use super::reload::Reloader;
+use super::transformers::Transformers;
 
 pub(crate) use envelope::Opened;
 
 /// What seals and opens stored values.
 #[derive(Debug)]
 pub(crate) struct Encryption {
-    config: Option<EncryptionConfiguration>,
-    /// In the order of the file.
-    drivers: Vec<Arc<KmsDriver>>,
-    metrics: Arc<Metrics>,
+    /// Changed whole, when the file is loaded again.
+    transformers: RwLock<Arc<Transformers>>,
+    reloads: bool,
+}
+
+/// A file whose changes are followed: `--encryption-provider-config-automatic-reload`.
+#[derive(Clone, Debug)]
+pub struct EncryptionReload {
+    /// The file, from which the configuration that the server starts with was read.
+    pub file: PathBuf,
+    /// What its new contents may say; `reload` is taken as set.
+    pub options: ParseOptions,
 }
 
 /// A value could not be sealed or opened. Displays upstream's whole text, so there is no `source()`.
@@ -36,59 +48,67 @@ pub(crate) enum TransformError {
     Seal(SealError),
 }
 
-/// The `kms-providers` check failed. Displays upstream's text: what follows `internal server error: `.
+/// A health check of the KMS providers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum KmsCheck {
+    /// All of them: `kms-providers`.
+    All,
+    /// The one at this place of the file: `kms-provider-<i>`.
+    One(usize),
+}
+
+impl KmsCheck {
+    /// The name in health paths.
+    pub(crate) fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::All => Cow::Borrowed("kms-providers"),
+            Self::One(place) => Cow::Owned(format!("kms-provider-{place}")),
+        }
+    }
+}
+
+/// A health check failed. Displays upstream's text: what follows `internal server error: `.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct HealthError {
-    /// The place of each unhealthy provider among the KMS providers of the file, and what is wrong with it.
-    unhealthy: Vec<(usize, envelope::HealthError)>,
+pub(crate) enum HealthError {
+    /// That of one provider.
+    One(envelope::HealthError),
+    /// That of all: the place of each unhealthy provider, and what is wrong with it.
+    Some(Vec<(usize, envelope::HealthError)>),
 }
 
 impl Encryption {
-    /// Checks every KMS provider once, one after the other, and leaves a task to each that goes on checking until
-    /// `shutdown`. A provider that is not there is waited for as long as its time-out says, and is no failure: it may
-    /// come up later.
+    /// Starts with a configuration, and follows its file if told so. A KMS provider that is not there is waited for as
+    /// long as its time-out says, and is no failure: it may come up later.
     pub(crate) async fn start(
         config: Option<EncryptionConfiguration>,
+        reload: Option<EncryptionReload>,
         clock: Clock,
         registry: &prometheus::Registry,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let metrics = Arc::new(Metrics::register(registry));
-        let mut drivers = Vec::new();
         if let Some(config) = &config {
-            metrics.config_applied(config.hash());
-            for provider in config.kms_providers() {
-                let driver = Arc::new(KmsDriver::new(provider, clock.clone(), Arc::clone(&metrics)));
-                probe::start(&driver, &clock, &shutdown).await;
-                drivers.push(driver);
-            }
+            metrics.config.applied(config.hash());
         }
-        Arc::new(Self { config, drivers, metrics })
+        let transformers = Transformers::start(config, &clock, Arc::clone(&metrics), shutdown.child_token()).await;
+        let encryption =
+            Arc::new(Self { transformers: RwLock::new(Arc::new(transformers)), reloads: reload.is_some() });
+        if let Some(reload) = reload {
+            let reloader = Reloader::new(reload, Arc::clone(&encryption), clock, metrics, shutdown.clone());
+            tokio::spawn(async move {
+                shutdown.run_until_cancelled(reloader.run()).await;
+            });
+        }
+        encryption
     }
 
     /// The stored value of `plain`, which goes under the full etcd key `key`.
     ///
     /// # Errors
     ///
-    /// [`TransformError::Seal`] if the provider that writes has no seed, or none that may still write.
+    /// [`TransformError::Seal`] if the provider that writes cannot: no seed, or none that may still write, or no answer.
     pub(crate) async fn seal(&self, resource: &str, key: &str, plain: &[u8]) -> Result<Vec<u8>, TransformError> {
-        let group_resource = GroupResource::parse(resource);
-        let Some(chain) = self.config.as_ref().and_then(|config| config.chain(&group_resource)) else {
-            return Ok(plain.to_vec());
-        };
-        let started = Instant::now();
-        let provider = chain.writer();
-        let sealed = match provider {
-            Provider::Identity => Ok(plain.to_vec()),
-            kms => match self.driver(kms) {
-                Some(driver) => driver.seal(key, plain).await.map_err(TransformError::Seal),
-                // Every KMS provider of the file has a driver. Should one be missing, nothing is stored in the clear.
-                None => Err(TransformError::Seal(SealError::NoSeed)),
-            },
-        };
-        let outcome = Outcome::of(sealed.as_ref().err());
-        self.metrics.transformed(resource, Direction::ToStorage, &provider.prefix(), outcome, started);
-        sealed
+        self.current().seal(resource, key, plain).await
     }
 
     /// The plain value of `stored`, which stands under the full etcd key `key`.
@@ -97,77 +117,55 @@ impl Encryption {
     ///
     /// [`TransformError::Open`] if no provider opens it.
     pub(crate) async fn open(&self, resource: &str, key: &str, stored: &[u8]) -> Result<Opened, TransformError> {
-        let group_resource = GroupResource::parse(resource);
-        let Some(chain) = self.config.as_ref().and_then(|config| config.chain(&group_resource)) else {
-            return envelope::open_identity(stored).map_err(TransformError::Open);
-        };
-        let started = Instant::now();
-        let transformed = |prefix: &str, outcome| {
-            self.metrics.transformed(resource, Direction::FromStorage, prefix, outcome, started);
-        };
-        // Names are unique and end at a colon, so at most one KMS provider has the prefix: there is one error to tell.
-        let mut failure = None;
-        for attempt in chain.attempts(stored) {
-            let (prefix, opened) = match attempt.provider {
-                Provider::Identity => match envelope::open_identity(attempt.body) {
-                    Ok(opened) => ("identity".to_owned(), Ok(opened)),
-                    // What identity says of an encrypted value is nobody's failure: another provider may have it.
-                    Err(_) => continue,
-                },
-                kms => match self.driver(kms) {
-                    Some(driver) => (kms.prefix(), driver.open(key, attempt.body).await),
-                    None => (kms.prefix(), Err(OpenError::NoSeed)),
-                },
-            };
-            match opened {
-                Ok(opened) => {
-                    transformed(&prefix, Outcome::Ok);
-                    return Ok(Opened { stale: opened.stale || attempt.position != 0, ..opened });
-                }
-                Err(error) => {
-                    let error = TransformError::Open(error);
-                    transformed(&prefix, Outcome::of(Some(&error)));
-                    failure.get_or_insert(error);
-                }
-            }
-        }
-        Err(failure.unwrap_or_else(|| {
-            let error = TransformError::Open(OpenError::NoMatchingPrefix);
-            transformed("unknown", Outcome::of(Some(&error)));
-            error
-        }))
+        self.current().open(resource, key, stored).await
     }
 
-    /// The `kms-providers` health check: each provider's own check, memoised, one after the other.
+    /// The health checks there are: one for all providers if the file is followed, even without a provider, or if all
+    /// speak KMS v2; otherwise one for each.
+    pub(crate) fn checks(&self) -> Vec<KmsCheck> {
+        match self.current().kms() {
+            _ if self.reloads => vec![KmsCheck::All],
+            (0, _) => Vec::new(),
+            (_, true) => vec![KmsCheck::All],
+            (count, false) => (0..count).map(KmsCheck::One).collect(),
+        }
+    }
+
+    /// Makes a health check: each provider's own, memoised, one after the other.
     ///
     /// # Errors
     ///
     /// [`HealthError`] with every provider that is not healthy.
-    pub(crate) async fn check(&self) -> Result<(), HealthError> {
-        let mut unhealthy = Vec::new();
-        for (index, driver) in self.drivers.iter().enumerate() {
-            if let Err(error) = driver.check().await {
-                unhealthy.push((index, error));
+    pub(crate) async fn check(&self, check: KmsCheck) -> Result<(), HealthError> {
+        let transformers = self.current();
+        match check {
+            KmsCheck::All => {
+                let unhealthy = transformers.check().await;
+                if unhealthy.is_empty() { Ok(()) } else { Err(HealthError::Some(unhealthy)) }
             }
+            KmsCheck::One(place) => transformers.check_one(place).await.map_err(HealthError::One),
         }
-        if unhealthy.is_empty() { Ok(()) } else { Err(HealthError { unhealthy }) }
     }
 
-    /// Whether the check `kms-providers` exists.
-    pub(crate) fn has_kms(&self) -> bool {
-        !self.drivers.is_empty()
+    /// What values go through now.
+    pub(super) fn current(&self) -> Arc<Transformers> {
+        Arc::clone(&self.transformers.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn driver(&self, provider: &Provider) -> Option<&KmsDriver> {
-        let Provider::Kms(kms) = provider else { return None };
-        self.drivers.iter().map(Arc::as_ref).find(|driver| *driver.name() == kms.name)
+    /// Has values go through `new` from now on, and gives back what they went through before.
+    pub(super) fn replace(&self, new: Transformers) -> Arc<Transformers> {
+        let mut current = self.transformers.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, Arc::new(new))
     }
 }
 
 impl fmt::Display for HealthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<_> =
-            self.unhealthy.iter().map(|(index, error)| format!("kms-provider-{index}: {error}")).collect();
+        let unhealthy = match self {
+            Self::One(error) => return error.fmt(f),
+            Self::Some(unhealthy) => unhealthy,
+        };
+        let texts: Vec<_> = unhealthy.iter().map(|(place, error)| format!("kms-provider-{place}: {error}")).collect();
         match texts.as_slice() {
             [only] => f.write_str(only),
             several => write!(f, "[{}]", several.join(", ")),

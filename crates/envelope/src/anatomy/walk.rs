@@ -3,7 +3,10 @@
 use super::part::Part;
 use super::schema::{self, ENCRYPTED_OBJECT, Field, Message, Shape, UNKNOWN};
 use crate::chain::ENCRYPTED_PREFIX;
-use crate::dek_source::{INFO_BYTES, NONCE_BYTES, SourceType, TAG_BYTES};
+use crate::dek_source::{INFO_BYTES, SourceType};
+use crate::gcm::{NONCE_BYTES, TAG_BYTES};
+use crate::keys::{KeyCipher, SECRETBOX_NONCE_BYTES, SECRETBOX_TAG_BYTES, cbc};
+use crate::kms_v1::{self, KMS_V1_PREFIX};
 use crate::object;
 use crate::provider_name::KMS_V2_PREFIX;
 use crate::storage::{self, MAGIC};
@@ -16,6 +19,12 @@ pub fn anatomy(stored: &[u8]) -> Vec<Part> {
     let mut walk = Walk { left: stored, at: 0, parts: Vec::new() };
     if stored.starts_with(KMS_V2_PREFIX.as_bytes()) {
         walk.kms_v2();
+    } else if stored.starts_with(KMS_V1_PREFIX.as_bytes()) {
+        walk.kms_v1();
+    } else if let Some(cipher) =
+        KeyCipher::ALL.into_iter().find(|cipher| stored.starts_with(cipher.prefix().as_bytes()))
+    {
+        walk.keys(cipher);
     } else if stored.starts_with(ENCRYPTED_PREFIX) {
         walk.other_provider();
     } else if let Some(message) = stored.strip_prefix(MAGIC) {
@@ -83,12 +92,75 @@ impl<'s> Walk<'s> {
         self.message(self.end(), "", &ENCRYPTED_OBJECT, &context);
     }
 
+    fn kms_v1(&mut self) {
+        // A name may hold colons: it ends at the first one behind which a whole encrypted data key can be read.
+        let after = self.left.get(KMS_V1_PREFIX.len()..).unwrap_or_default();
+        let colons = || after.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(position, _)| position);
+        let encrypted_bytes = |colon: usize| {
+            let (encrypted, sealed) = kms_v1::split(after.get(colon + 1..)?)?;
+            (!encrypted.is_empty() && sealed.len() >= NONCE_BYTES).then_some(encrypted.len())
+        };
+        let Some(colon) = colons().find(|colon| encrypted_bytes(*colon).is_some()).or_else(|| colons().next()) else {
+            return self.take_to(self.end(), "prefix", "a KMS v1 prefix whose provider's name does not end", None);
+        };
+        let name = shown(after.get(..colon).unwrap_or_default());
+        self.take(KMS_V1_PREFIX.len(), "prefix", "encrypted by a KMS v1 provider", None);
+        self.take(colon, "provider", "the provider's name in the EncryptionConfiguration", Some(name));
+        self.take(1, "prefix (end)", "what follows is the encrypted data key", None);
+        let Some(bytes) = encrypted_bytes(colon) else {
+            return self.take_to(self.end(), "sealed value", "too short to hold a data key and a sealed value", None);
+        };
+        self.take(2, "encryptedDEK (length)", "big-endian", Some(bytes.to_string()));
+        self.take(bytes, "encryptedDEK", "this value's own key as the KMS plugin encrypted it, verbatim", None);
+        self.gcm(self.end(), "");
+    }
+
+    fn keys(&mut self, cipher: KeyCipher) {
+        let after = self.left.get(cipher.prefix().len()..).unwrap_or_default();
+        let Some(name_bytes) = after.iter().position(|byte| *byte == b':') else {
+            return self.take_to(self.end(), "prefix", "a prefix whose key's name does not end", None);
+        };
+        let name = shown(after.get(..name_bytes).unwrap_or_default());
+        self.take(cipher.prefix().len(), "prefix", "encrypted with a key in the EncryptionConfiguration", None);
+        self.take(name_bytes, "key", "the key's name in the EncryptionConfiguration", Some(name));
+        self.take(1, "prefix (end)", "what follows is sealed", None);
+        match cipher {
+            KeyCipher::AesCbc => {
+                if self.left.len() < cbc::IV_BYTES + cbc::BLOCK_BYTES {
+                    return self.take_to(self.end(), "sealed value", TOO_SHORT, None);
+                }
+                self.take(cbc::IV_BYTES, "iv", "the initialisation vector of AES-CBC; random", None);
+                let about = "the object, encrypted and padded to whole blocks; nothing proves that it has not changed";
+                self.take_to(self.end(), "ciphertext", about, None);
+            }
+            KeyCipher::AesGcm => self.gcm(self.end(), ""),
+            KeyCipher::Secretbox => {
+                if self.left.len() < SECRETBOX_NONCE_BYTES + SECRETBOX_TAG_BYTES {
+                    return self.take_to(self.end(), "sealed value", TOO_SHORT, None);
+                }
+                self.take(SECRETBOX_NONCE_BYTES, "nonce", "the nonce of XSalsa20; random", None);
+                self.take(SECRETBOX_TAG_BYTES, "tag", "Poly1305: proves that no bit has changed", None);
+                self.take_to(self.end(), "ciphertext", "the object, encrypted; as long as the object", None);
+            }
+        }
+    }
+
+    /// Nonce, ciphertext and tag of AES-GCM.
+    fn gcm(&mut self, end: usize, path: &str) {
+        if end - self.at < NONCE_BYTES + TAG_BYTES {
+            return self.take_to(end, &join(path, "sealed value"), TOO_SHORT, None);
+        }
+        self.take(NONCE_BYTES, &join(path, "nonce"), "the nonce of AES-GCM", None);
+        self.take_to(end - TAG_BYTES, &join(path, "ciphertext"), "the object, encrypted; as long as the object", None);
+        self.take_to(end, &join(path, "tag"), "proves that no bit, nor the etcd key, has changed", None);
+    }
+
     fn other_provider(&mut self) {
         // k8s:enc:<provider>:<version>:<name>:
         let colons = self.left.iter().enumerate().filter(|(_, byte)| **byte == b':');
         if let Some(last) = colons.map(|(position, _)| position).nth(4) {
             let prefix = shown(self.left.get(..last).unwrap_or_default());
-            self.take(last + 1, "prefix", "a provider that is not emulated yet, or a key's name", Some(prefix));
+            self.take(last + 1, "prefix", "a provider that kube-apiserver does not have", Some(prefix));
             self.take_to(self.end(), "sealed value", "its layout is the provider's", None);
         } else {
             self.take_to(self.end(), "prefix", "a prefix of an encrypted value that does not end", None);
@@ -159,12 +231,10 @@ impl<'s> Walk<'s> {
             None => return self.take_to(end, name, "sealed under an unknown type of DEK source", None),
         };
         if end - self.at < head + NONCE_BYTES + TAG_BYTES {
-            return self.take_to(end, name, "too short to hold what a sealed value needs", None);
+            return self.take_to(end, name, TOO_SHORT, None);
         }
         self.take(head, &join(name, "info"), "random; HKDF makes this value's own key from the seed and this", None);
-        self.take(NONCE_BYTES, &join(name, "nonce"), "the nonce of AES-256-GCM", None);
-        self.take_to(end - TAG_BYTES, &join(name, "ciphertext"), "the object, encrypted; as long as the object", None);
-        self.take_to(end, &join(name, "tag"), "proves that no bit, nor the etcd key, has changed", None);
+        self.gcm(end, name);
     }
 }
 
@@ -193,5 +263,6 @@ const WIRE_VARINT: u64 = 0;
 const WIRE_FIXED64: u64 = 1;
 const WIRE_LENGTH: u64 = 2;
 const WIRE_FIXED32: u64 = 5;
+const TOO_SHORT: &str = "too short to hold what a sealed value needs";
 /// More than any key id or annotation of Azure's has.
 const SHOWN_CHARS: usize = 120;

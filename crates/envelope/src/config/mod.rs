@@ -2,6 +2,7 @@
 
 mod duration;
 mod file;
+mod key;
 mod problem;
 mod resource;
 mod rule;
@@ -10,4 +11,4 @@ mod yaml;
 
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use resource::GroupResource;
-pub use rule::{EncryptionConfiguration, KmsProvider, Provider, Rule};
+pub use rule::{EncryptionConfiguration, KmsProvider, KmsVersion, ParseOptions, Provider, Rule};

@@ -71,6 +71,10 @@ impl Problems {
         self.add(place, format!("Invalid value: {}: {why}", quote(value)));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The result: `value` if nothing is wrong with it.
     pub(super) fn into_result<T>(mut self, value: Option<T>) -> Result<T, ConfigProblems> {
         self.0.sort_by_key(|problem| (problem.line, problem.column));

@@ -6,13 +6,15 @@
 use std::collections::HashSet;
 
 use super::file::{RawKind, RawKms, RawProvider, RawRule};
+use super::key;
 use super::problem::Problems;
 use super::resource::{ANY, GroupResource};
+use super::rule::ParseOptions;
 use super::yaml::{At, Place};
 use crate::upstream::quote;
 
-pub(super) fn check(rules: &[RawRule], problems: &mut Problems) {
-    let mut kms_names = HashSet::new();
+pub(super) fn check(rules: &[RawRule], options: ParseOptions, problems: &mut Problems) {
+    let mut names = Names { used: HashSet::new(), reload: options.reload };
     let mut earlier = HashSet::new();
     for rule in rules {
         check_overlap(rule, problems);
@@ -22,31 +24,48 @@ pub(super) fn check(rules: &[RawRule], problems: &mut Problems) {
         }
         earlier.extend(rule.resources.value.iter().map(|name| GroupResource::parse(&name.value)));
         for provider in &rule.providers.value {
-            check_provider(provider, &mut kms_names, problems);
+            check_provider(provider, &mut names, problems);
         }
+    }
+    // Upstream comes to this only with a file that is valid so far.
+    if !options.kms_v1 && problems.is_empty() {
+        refuse_v1(rules, problems);
     }
 }
 
-fn check_provider<'r>(provider: &'r RawProvider, kms_names: &mut HashSet<&'r str>, problems: &mut Problems) {
+/// The names of the KMS providers so far.
+struct Names<'r> {
+    used: HashSet<&'r str>,
+    reload: bool,
+}
+
+fn check_provider<'r>(provider: &'r RawProvider, names: &mut Names<'r>, problems: &mut Problems) {
     match provider.kinds.as_slice() {
         [] => problems.add(&provider.place, format!("Invalid value: {NO_PROVIDER}")),
         [_] => {}
         _ => problems.add(&provider.place, format!("Invalid value: {TWO_PROVIDERS}")),
     }
-    for kind in &provider.kinds {
-        match kind {
-            RawKind::Identity => {}
-            RawKind::Kms(kms) => check_kms(kms, kms_names, problems),
-            RawKind::NotEmulated { kind, place } => {
-                problems.add(place, format!("{kind} is not emulated yet: use kms with apiVersion v2, or identity"));
-            }
+    // Of several, upstream looks into the first only.
+    match provider.kinds.first() {
+        None | Some(RawKind::Identity) => {}
+        Some(RawKind::Keys(cipher, keys)) => key::check(keys, *cipher, problems),
+        Some(RawKind::Kms(kms)) => check_kms(kms, names, problems),
+    }
+}
+
+fn refuse_v1(rules: &[RawRule], problems: &mut Problems) {
+    let kinds = rules.iter().flat_map(|rule| &rule.providers.value).flat_map(|provider| &provider.kinds);
+    for kind in kinds {
+        if let RawKind::Kms(kms) = kind
+            && kms.api_version() == Some("v1")
+        {
+            problems.add(&kms.api_version.place, KMS_V1_OFF);
         }
     }
 }
 
-/// A field that could not be read has been told, and says nothing more here.
-fn check_kms<'r>(kms: &'r RawKms, names: &mut HashSet<&'r str>, problems: &mut Problems) {
-    let is_v1 = matches!(kms.api_version.value.as_deref(), Some("" | "v1"));
+fn check_kms<'r>(kms: &'r RawKms, names: &mut Names<'r>, problems: &mut Problems) {
+    let is_v1 = kms.api_version() == Some("v1");
     if let Some(name) = &kms.name.value {
         check_name(name, &kms.name.place, is_v1, names, problems);
     }
@@ -56,41 +75,34 @@ fn check_kms<'r>(kms: &'r RawKms, names: &mut HashSet<&'r str>, problems: &mut P
     if let Some(endpoint) = &kms.endpoint.value {
         check_endpoint(endpoint, &kms.endpoint.place, problems);
     }
-    if let Some(At { value, place }) = &kms.cachesize {
+    if let Some(At { value: Some(value), place }) = &kms.cachesize {
         match value {
             _ if !is_v1 => problems.add(place, format!("Invalid value: {value}: cachesize is not supported in v2")),
             0 => problems.add(place, "Invalid value: 0: cachesize should be a positive value, or negative to disable"),
             _ => {}
         }
     }
-    check_api_version(&kms.api_version, problems);
+    match kms.api_version() {
+        None | Some("v1" | "v2") => {}
+        // The doubled word is upstream's.
+        Some(other) => problems.invalid(
+            &kms.api_version.place,
+            other,
+            "unsupported apiVersion apiVersion for KMS provider, only v1 and v2 are supported",
+        ),
+    }
 }
 
-fn check_name<'r>(name: &'r str, place: &Place, is_v1: bool, names: &mut HashSet<&'r str>, problems: &mut Problems) {
+fn check_name<'r>(name: &'r str, place: &Place, is_v1: bool, names: &mut Names<'r>, problems: &mut Problems) {
     if name.is_empty() {
         problems.required(place, "name is a mandatory field for a provider");
     }
     if !is_v1 && name.contains(':') {
         problems.invalid(place, name, &format!("invalid KMS provider name {name}, must not contain ':'"));
     }
-    if !names.insert(name) && !is_v1 {
+    let is_new = names.used.insert(name);
+    if !is_new && (names.reload || !is_v1) {
         problems.invalid(place, name, &format!("duplicate KMS provider name {name}, names must be unique"));
-    }
-}
-
-fn check_api_version(version: &At<Option<String>>, problems: &mut Problems) {
-    match version.value.as_deref() {
-        None | Some("v2") => {}
-        Some("") => {
-            problems.add(&version.place, "KMS v1, which is the default, is not emulated yet: set apiVersion: v2");
-        }
-        Some("v1") => problems.add(&version.place, "KMS v1 is not emulated yet: set apiVersion: v2"),
-        // The doubled word is upstream's.
-        Some(other) => problems.invalid(
-            &version.place,
-            other,
-            "unsupported apiVersion apiVersion for KMS provider, only v1 and v2 are supported",
-        ),
     }
 }
 
@@ -125,12 +137,16 @@ fn check_endpoint(text: &str, place: &Place, problems: &mut Problems) {
 
 fn check_overlap(rule: &RawRule, problems: &mut Problems) {
     let resources: Vec<_> = rule.resources.value.iter().map(|name| GroupResource::parse(&name.value)).collect();
+    // As upstream's loop has it: of equal pairs only the first is no overlap, so `*.` twice is one of both kinds.
     let (mut duplicate, mut overlap) = (false, false);
     for (position, one) in resources.iter().enumerate() {
-        for other in resources.iter().take(position) {
-            duplicate |= one == other;
-            overlap |= one != other && (one.is_any() || other.is_any());
-            overlap |= one != other && one.group == other.group && (one.resource == ANY || other.resource == ANY);
+        for (_, other) in resources.iter().enumerate().filter(|(index, _)| *index != position) {
+            if one == other && !duplicate {
+                duplicate = true;
+                continue;
+            }
+            overlap |= one.is_any();
+            overlap |= one.group == other.group && (one.resource == ANY || other.resource == ANY);
         }
     }
     let names: Vec<_> = rule.resources.value.iter().map(|name| quote(&name.value)).collect();
@@ -177,6 +193,8 @@ fn check_masking(name: &At<String>, earlier: &HashSet<GroupResource>, problems: 
     }
 }
 
+const KMS_V1_OFF: &str = "KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead.  Set \
+     --feature-gates=KMSv1=true to use the deprecated KMSv1 feature.";
 const NON_REST: [&str; 3] = ["apiserveripinfo", "serviceipallocations", "servicenodeportallocations"];
 const NO_PROVIDER: &str =
     "provider does not contain any of the expected providers: KMS, AESGCM, AESCBC, Secretbox, Identity";

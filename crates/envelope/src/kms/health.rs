@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::key_id::KeyIdError;
+use crate::kms_v1::KmsV1Error;
 use crate::object::LimitError;
 use crate::provider_name::ProviderName;
 use crate::random::RandomError;
@@ -22,6 +23,9 @@ pub enum HealthError {
     /// A Status call that failed a moment ago, told again without asking: upstream drops the sentence around it.
     #[error("{0}")]
     Remembered(RpcError),
+    /// The same of a KMS v1 plugin.
+    #[error("{0}")]
+    RememberedV1(KmsV1Error),
     /// Status could not be had.
     #[error("failed to perform status section of the healthz check for KMS Provider {provider}, error: {cause}")]
     Status {
@@ -37,6 +41,16 @@ pub enum HealthError {
         provider: ProviderName,
         /// Everything that is wrong.
         problems: Vec<StatusProblem>,
+    },
+    /// A KMS v1 plugin did not encrypt, or did not decrypt what it had encrypted.
+    #[error("failed to perform {section} section of the healthz check for KMS Provider {provider}, error: {cause}")]
+    V1 {
+        /// Whose.
+        provider: String,
+        /// `encrypt` or `decrypt`.
+        section: &'static str,
+        /// Why.
+        cause: KmsV1Error,
     },
 }
 

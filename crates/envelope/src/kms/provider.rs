@@ -12,12 +12,16 @@ use super::health::HealthError;
 use super::lifecycle::{self, CHECK_INTERVAL, Check, EncryptAnswer, Lifecycle, PendingSeed, StatusAnswer};
 use super::writer::{SealError, Writer};
 use crate::cache::{CacheKey, DekCache};
-use crate::dek_source::{BodyError, DekSource, DekSourceError, SourceType};
+use crate::dek_source::{DekSource, DekSourceError, SourceType};
+use crate::gcm::BodyError;
+use crate::keys::KeyCipher;
+use crate::kms_v1::KmsV1Error;
 use crate::material::KeyMaterial;
 use crate::object::{DecodeError, EncryptedObject};
 use crate::provider_name::ProviderName;
 use crate::random::{Random, RandomError};
 use crate::rpc::RpcError;
+use crate::upstream::aggregate;
 
 /// One KMS v2 provider. Nothing in here waits: hold it behind a lock for the length of a call.
 #[derive(Debug)]
@@ -214,6 +218,15 @@ pub enum OpenError {
     /// The value is encrypted, and only `identity` could read it.
     #[error("identity transformer tried to read encrypted data")]
     Encrypted,
+    /// A KMS v1 value is too short to hold its encrypted data key.
+    #[error("invalid data encountered by envelope transformer: failed to read uint16 length prefixed data")]
+    EnvelopeV1,
+    /// The KMS v1 plugin did not decrypt the data key.
+    #[error("{0}")]
+    KmsV1(KmsV1Error),
+    /// The provider has no key of the name in the value.
+    #[error("no matching key was found for the provided {} transformer", .0.family())]
+    NoMatchingKey(KeyCipher),
     /// No configured provider has the prefix of the value.
     #[error("no matching prefix found")]
     NoMatchingPrefix,
@@ -223,4 +236,22 @@ pub enum OpenError {
     /// No random bytes for a request id.
     #[error("{0}")]
     Random(RandomError),
+    /// Several providers or keys have the prefix of the value, and none opens it.
+    #[error("{}", aggregate(self.leaves()))]
+    Several(Vec<Self>),
+}
+
+impl OpenError {
+    /// One error out of those of every provider that was tried: one is told as it is. `None` for none.
+    pub fn of_all(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.len() > 1 { Some(Self::Several(errors)) } else { errors.pop() }
+    }
+
+    /// The errors that this one is made of, at any depth.
+    fn leaves(&self) -> Vec<&Self> {
+        match self {
+            Self::Several(errors) => errors.iter().flat_map(Self::leaves).collect(),
+            other => vec![other],
+        }
+    }
 }

@@ -7,8 +7,9 @@ use thiserror::Error;
 
 use crate::annotations::Annotations;
 use crate::cache::CacheKey;
-use crate::dek_source::{DekSource, EncryptedDekSource, SealBodyError, SourceType};
+use crate::dek_source::{DekSource, EncryptedDekSource, SEALED_OVERHEAD_BYTES, SealBodyError, SourceType};
 use crate::key_id::KeyId;
+use crate::kms_v1::KmsV1Error;
 use crate::object;
 use crate::random::{Random, RandomError};
 use crate::upstream::{quote, rfc3339};
@@ -37,18 +38,18 @@ impl Writer {
         if etcd_key.is_empty() {
             return Err(SealError::Encrypt);
         }
-        let body = seed.seal(plain, etcd_key.as_bytes(), random).map_err(|error| match error {
-            SealBodyError::Encrypt => SealError::Encrypt,
-            SealBodyError::Random(error) => SealError::Random(error),
-        })?;
-        let object = object::encode(
-            &body,
-            &self.key_id,
-            &self.encrypted_dek_source,
-            &self.annotations,
-            SourceType::HkdfSha256XnonceAesGcmSeed,
-        );
-        Ok([self.prefix.as_bytes(), &object].concat())
+        let record = object::Record {
+            key_id: &self.key_id,
+            encrypted_dek_source: &self.encrypted_dek_source,
+            annotations: &self.annotations,
+            source_type: SourceType::HkdfSha256XnonceAesGcmSeed,
+        };
+        record.write(&self.prefix, plain.len() + SEALED_OVERHEAD_BYTES, |stored| {
+            seed.seal(plain, etcd_key.as_bytes(), random, stored).map_err(|error| match error {
+                SealBodyError::Encrypt => SealError::Encrypt,
+                SealBodyError::Random(error) => SealError::Random(error),
+            })
+        })
     }
 
     /// The key that encrypted the seed.
@@ -83,6 +84,24 @@ pub enum SealError {
     /// The plugin has never been healthy since this server started.
     #[error("got unexpected nil transformer")]
     NoSeed,
+    /// No random bytes for a data key of KMS v1.
+    #[error("{0}")]
+    DataKey(RandomError),
+    /// A KMS v1 plugin encrypted the data key to more than a stored value has room for.
+    #[error("cryptobyte: pending child length {bytes} exceeds 2-byte length prefix")]
+    DekLength {
+        /// To how much.
+        bytes: usize,
+    },
+    /// No random bytes for an initialisation vector or a nonce of secretbox.
+    #[error("unable to read sufficient random bytes")]
+    Entropy,
+    /// The KMS v1 plugin did not encrypt the data key.
+    #[error("{0}")]
+    KmsV1(KmsV1Error),
+    /// No random bytes for a nonce of AES-GCM.
+    #[error("failed to write nonce for AES-GCM: {0}")]
+    Nonce(RandomError),
     /// No random bytes.
     #[error("failed to generate info for KDF: {0}")]
     Random(RandomError),

@@ -4,4 +4,4 @@ mod record;
 mod wire;
 
 pub use record::{DecodeError, EncryptedObject, LimitError};
-pub(crate) use record::{encode, source_type_of};
+pub(crate) use record::{Record, source_type_of};

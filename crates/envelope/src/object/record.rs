@@ -49,7 +49,20 @@ impl EncryptedObject {
 
     /// The bytes that follow a provider's prefix.
     pub fn encode(&self) -> Vec<u8> {
-        encode(&self.encrypted_data, &self.key_id, &self.encrypted_dek_source, &self.annotations, self.source_type)
+        let record = Record {
+            key_id: &self.key_id,
+            encrypted_dek_source: &self.encrypted_dek_source,
+            annotations: &self.annotations,
+            source_type: self.source_type,
+        };
+        let write_data = |record: &mut Vec<u8>| {
+            record.extend_from_slice(&self.encrypted_data);
+            Ok::<_, std::convert::Infallible>(())
+        };
+        match record.write("", self.encrypted_data.len(), write_data) {
+            Ok(record) => record,
+            Err(never) => match never {},
+        }
     }
 
     /// `encryptedData`: info, nonce, ciphertext and tag.
@@ -78,21 +91,36 @@ impl EncryptedObject {
     }
 }
 
-/// Writes a record from parts, without copying the sealed value first.
-pub(crate) fn encode(
-    encrypted_data: &[u8],
-    key_id: &KeyId,
-    encrypted_dek_source: &EncryptedDekSource,
-    annotations: &Annotations,
-    source_type: SourceType,
-) -> Vec<u8> {
-    wire::encode(
-        encrypted_data,
-        key_id.as_str(),
-        encrypted_dek_source.as_bytes(),
-        annotations.iter(),
-        source_type.number(),
-    )
+/// A record without its sealed value, which is made in its place so that no copy of it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'r> {
+    pub(crate) key_id: &'r KeyId,
+    pub(crate) encrypted_dek_source: &'r EncryptedDekSource,
+    pub(crate) annotations: &'r Annotations,
+    pub(crate) source_type: SourceType,
+}
+
+impl Record<'_> {
+    /// `prefix` and the record; `write_data` appends the `data_bytes` bytes of `encryptedData`.
+    pub(crate) fn write<E>(
+        self,
+        prefix: &str,
+        data_bytes: usize,
+        write_data: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
+        let rest = wire::Rest {
+            key_id: self.key_id.as_str(),
+            encrypted_dek_source: self.encrypted_dek_source.as_bytes(),
+            annotations: self.annotations,
+            encrypted_dek_source_type: self.source_type.number(),
+        };
+        let mut stored = Vec::with_capacity(prefix.len() + data_bytes + rest.room());
+        stored.extend_from_slice(prefix.as_bytes());
+        wire::encode_data_head(data_bytes, &mut stored);
+        write_data(&mut stored)?;
+        rest.encode(&mut stored);
+        Ok(stored)
+    }
 }
 
 /// The type that a record names, even if the record is outside its limits.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use prost::encoding::{self, DecodeContext, WireType};
 
 use super::record::DecodeError;
+use crate::annotations::Annotations;
 
 /// The fields, before any limit.
 #[derive(Debug, Default)]
@@ -41,30 +42,45 @@ pub(super) fn decode(body: &[u8]) -> Result<Fields, DecodeError> {
     Ok(fields)
 }
 
-/// Fields in the order of their numbers, annotations as they come; empty scalars and type 0 are left out.
-pub(super) fn encode<'a>(
-    encrypted_data: &[u8],
-    key_id: &str,
-    encrypted_dek_source: &[u8],
-    annotations: impl Iterator<Item = (&'a str, &'a [u8])>,
-    encrypted_dek_source_type: u8,
-) -> Vec<u8> {
-    let room = encrypted_data.len() + key_id.len() + encrypted_dek_source.len() + ROOM_FOR_THE_REST;
-    let mut record = Vec::with_capacity(room);
-    push_bytes(&mut record, ENCRYPTED_DATA, encrypted_data);
-    push_bytes(&mut record, KEY_ID, key_id.as_bytes());
-    push_bytes(&mut record, ENCRYPTED_DEK_SOURCE, encrypted_dek_source);
-    for (key, value) in annotations {
-        let mut entry = Vec::with_capacity(key.len() + value.len() + ROOM_FOR_TAGS);
-        push_bytes(&mut entry, ENTRY_KEY, key.as_bytes());
-        push_bytes(&mut entry, ENTRY_VALUE, value);
-        push_bytes(&mut record, ANNOTATIONS, &entry);
+/// Tag and length of `encryptedData`, whose bytes must follow.
+pub(super) fn encode_data_head(data_bytes: usize, record: &mut Vec<u8>) {
+    push_head(record, ENCRYPTED_DATA, data_bytes);
+}
+
+/// The fields behind `encryptedData`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest<'r> {
+    pub(super) key_id: &'r str,
+    pub(super) encrypted_dek_source: &'r [u8],
+    pub(super) annotations: &'r Annotations,
+    pub(super) encrypted_dek_source_type: u8,
+}
+
+impl Rest<'_> {
+    /// Not less than the bytes that a record has besides its data.
+    pub(super) fn room(&self) -> usize {
+        let annotations: usize =
+            self.annotations.iter().map(|(key, value)| key.len() + value.len() + ROOM_FOR_TAGS).sum();
+        self.key_id.len() + self.encrypted_dek_source.len() + annotations + ROOM_FOR_THE_REST
     }
-    if encrypted_dek_source_type != 0 {
-        encoding::encode_key(ENCRYPTED_DEK_SOURCE_TYPE, WireType::Varint, &mut record);
-        encoding::encode_varint(u64::from(encrypted_dek_source_type), &mut record);
+
+    /// Fields in the order of their numbers, annotations as they come; type 0 is left out.
+    pub(super) fn encode(&self, record: &mut Vec<u8>) {
+        push_bytes(record, KEY_ID, self.key_id.as_bytes());
+        push_bytes(record, ENCRYPTED_DEK_SOURCE, self.encrypted_dek_source);
+        for (key, value) in self.annotations.iter() {
+            let entry = |number, bytes: &[u8]| {
+                encoding::key_len(number) + encoding::encoded_len_varint(wide(bytes.len())) + bytes.len()
+            };
+            push_head(record, ANNOTATIONS, entry(ENTRY_KEY, key.as_bytes()) + entry(ENTRY_VALUE, value));
+            push_bytes(record, ENTRY_KEY, key.as_bytes());
+            push_bytes(record, ENTRY_VALUE, value);
+        }
+        if self.encrypted_dek_source_type != 0 {
+            encoding::encode_key(ENCRYPTED_DEK_SOURCE_TYPE, WireType::Varint, record);
+            encoding::encode_varint(u64::from(self.encrypted_dek_source_type), record);
+        }
     }
-    record
 }
 
 enum Value<'b> {
@@ -125,10 +141,18 @@ fn low_32_bits(number: u64) -> i32 {
 }
 
 fn push_bytes(record: &mut Vec<u8>, number: u32, bytes: &[u8]) {
-    encoding::encode_key(number, WireType::LengthDelimited, record);
-    // A length in memory always fits.
-    encoding::encode_varint(u64::try_from(bytes.len()).unwrap_or(u64::MAX), record);
+    push_head(record, number, bytes.len());
     record.extend_from_slice(bytes);
+}
+
+fn push_head(record: &mut Vec<u8>, number: u32, bytes: usize) {
+    encoding::encode_key(number, WireType::LengthDelimited, record);
+    encoding::encode_varint(wide(bytes), record);
+}
+
+/// A length in memory always fits.
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 const ENCRYPTED_DATA: u32 = 1;
@@ -139,6 +163,6 @@ const ENCRYPTED_DEK_SOURCE_TYPE: u32 = 5;
 const ENTRY_KEY: u32 = 1;
 const ENTRY_VALUE: u32 = 2;
 /// More than the tags and lengths of a map entry take.
-const ROOM_FOR_TAGS: usize = 12;
-/// Azure's five annotations with their tags, and all other tags.
-const ROOM_FOR_THE_REST: usize = 320;
+const ROOM_FOR_TAGS: usize = 18;
+/// More than all other tags and lengths take.
+const ROOM_FOR_THE_REST: usize = 32;

@@ -51,11 +51,70 @@ fn a_plain_value() {
     insta::assert_snapshot!("plain", lines(&assert_covers(&base64(&secret["plain_b64"]))));
 }
 
+/// Values that kube-apiserver's own library sealed, and one of KMS v1 whose provider has a colon in its name.
+#[test]
+fn values_of_the_other_providers() {
+    let answers: Value = serde_json::from_str(include_str!("../golden/upstream/answers.json")).unwrap();
+    let stored = |provider: &str| {
+        let written = |answer: &&Value| {
+            answer["providers"].as_str().unwrap().contains(provider) && answer["plain"].as_str().unwrap().len() > 50
+        };
+        hex::decode(answers["reads"].as_array().unwrap().iter().find(written).unwrap()["stored"].as_str().unwrap())
+            .unwrap()
+    };
+    insta::assert_snapshot!(lines(&assert_covers(&stored("aescbc"))), @"
+     0..18   prefix
+    18..22   key = key1
+    22..23   prefix (end)
+    23..39   iv
+    39..103  ciphertext
+    ");
+    insta::assert_snapshot!(lines(&assert_covers(&stored("aesgcm"))), @"
+     0..18   prefix
+    18..22   key = key1
+    22..23   prefix (end)
+    23..35   nonce
+    35..94   ciphertext
+    94..110  tag
+    ");
+    insta::assert_snapshot!(lines(&assert_covers(&stored("secretbox"))), @"
+     0..21   prefix
+    21..25   key = key1
+    25..26   prefix (end)
+    26..50   nonce
+    50..66   tag
+    66..125  ciphertext
+    ");
+    let v1 = [b"k8s:enc:kms:v1:a:b:\0\x04EDEK".as_slice(), &[0x5a; 12 + 5 + 16]].concat();
+    insta::assert_snapshot!(lines(&assert_covers(&v1)), @"
+     0..15   prefix
+    15..18   provider = a:b
+    18..19   prefix (end)
+    19..21   encryptedDEK (length) = 4
+    21..25   encryptedDEK
+    25..37   nonce
+    37..42   ciphertext
+    42..58   tag
+    ");
+    insta::assert_snapshot!(lines(&assert_covers(b"k8s:enc:kms:v1:a:\0")), @"
+     0..15   prefix
+    15..16   provider = a
+    16..17   prefix (end)
+    17..18   sealed value
+    ");
+}
+
 #[test]
 fn values_that_are_neither() {
     insta::assert_snapshot!(lines(&assert_covers(b"k8s:enc:aescbc:v1:key1:\0\x01\x02")), @"
-       0..23   prefix = k8s:enc:aescbc:v1:key1
-      23..26   sealed value
+     0..18   prefix
+    18..22   key = key1
+    22..23   prefix (end)
+    23..26   sealed value
+    ");
+    insta::assert_snapshot!(lines(&assert_covers(b"k8s:enc:rot13:v1:key1:\0\x01\x02")), @"
+     0..22   prefix = k8s:enc:rot13:v1:key1
+    22..25   sealed value
     ");
     insta::assert_snapshot!(lines(&assert_covers(b"k8s:enc:kms:v2:name")), @"   0..19   prefix");
     insta::assert_snapshot!(lines(&assert_covers(b"{}")), @"   0..2    unknown bytes");
@@ -70,8 +129,16 @@ fn values_that_are_neither() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_covered(bytes in any::<Vec<u8>>(), prefix in 0..3_usize) {
-        let prefix = [b"".as_slice(), b"k8s:enc:kms:v2:n:", b"k8s\0"][prefix];
+    fn any_bytes_are_covered(bytes in any::<Vec<u8>>(), prefix in 0..7_usize) {
+        let prefix = [
+            b"".as_slice(),
+            b"k8s:enc:kms:v2:n:",
+            b"k8s\0",
+            b"k8s:enc:kms:v1:n:",
+            b"k8s:enc:aescbc:v1:n:",
+            b"k8s:enc:aesgcm:v1:n:",
+            b"k8s:enc:secretbox:v1:n:",
+        ][prefix];
         assert_covers(&[prefix, &bytes].concat());
     }
 

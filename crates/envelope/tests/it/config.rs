@@ -49,7 +49,7 @@ fn resources_find_their_providers() {
     let prefixes = |resource: &str| {
         let chain = config.chain(&GroupResource::parse(resource))?;
         // `attempts` shows the whole chain if the value has every prefix; identity is the only one with none.
-        let writer = chain.writer().prefix();
+        let writer = chain.writer().prefix().into_owned();
         Some((writer, chain.attempts(b"k8s:enc:kms:v2:third:x").len()))
     };
     // The two rules for secrets make one chain: azurekmsprovider, identity, third.
@@ -70,7 +70,7 @@ fn resources_find_their_providers() {
 fn kms_providers_have_their_defaults() {
     let config = EncryptionConfiguration::parse(GOOD.as_bytes()).unwrap();
     let providers: Vec<_> =
-        config.kms_providers().map(|kms| (kms.name.as_str(), kms.endpoint.as_str(), kms.timeout)).collect();
+        config.kms_providers().map(|kms| (kms.name(), kms.endpoint.as_str(), kms.timeout)).collect();
     assert_eq!(
         providers,
         [

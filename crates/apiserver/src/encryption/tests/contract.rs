@@ -4,6 +4,7 @@ use tonic::Status;
 
 use super::plugin::Behaviour;
 use super::world::{KEY, World, masked, recorded};
+use crate::encryption::KmsCheck;
 
 const RECORDED: &str = include_str!("golden/plugin_contract.json");
 
@@ -52,9 +53,9 @@ async fn health_tells_what_is_wrong_and_creates_go_on() {
     let server = world.server().await;
     for (what, break_it) in BREAKS {
         world.behave(|_| {});
-        assert_eq!(server.check().await, Ok(()), "before {what}");
+        assert_eq!(server.check(KmsCheck::All).await, Ok(()), "before {what}");
         world.behave(break_it);
-        let text = match server.check().await {
+        let text = match server.check(KmsCheck::All).await {
             Ok(()) => "ok".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -78,7 +79,7 @@ async fn several_problems_are_told_together() {
         plugin.version = "v1".into();
         plugin.key_id = String::new();
     });
-    let text = server.check().await.unwrap_err().to_string();
+    let text = server.check(KmsCheck::All).await.unwrap_err().to_string();
     assert_eq!(
         text,
         "kms-provider-0: kmsv2 Provider azurekmsprovider is not healthy, error: [got unexpected healthz status: tired, expected \
@@ -93,19 +94,19 @@ async fn a_check_is_remembered_twenty_seconds_or_three() {
     let server = world.server().await;
     assert_eq!(world.plugin.count("status"), 1, "the check at the start");
     world.advance(19);
-    server.check().await.unwrap();
+    server.check(KmsCheck::All).await.unwrap();
     assert_eq!(world.plugin.count("status"), 1, "remembered");
     world.plugin.behave(|plugin| plugin.status_fails = Some(Status::unavailable("vault down")));
     world.advance(2);
-    let first = server.check().await.unwrap_err().to_string();
+    let first = server.check(KmsCheck::All).await.unwrap_err().to_string();
     world.advance(2);
-    let again = server.check().await.unwrap_err().to_string();
+    let again = server.check(KmsCheck::All).await.unwrap_err().to_string();
     assert_eq!(world.plugin.count("status"), 2, "remembered");
     assert_eq!(again, "kms-provider-0: rpc error: code = Unavailable desc = vault down");
     assert!(first.ends_with("error: rpc error: code = Unavailable desc = vault down"), "{first}");
     assert_ne!(first, again, "the first report tells more");
     world.advance(2);
-    server.check().await.unwrap_err();
+    server.check(KmsCheck::All).await.unwrap_err();
     assert_eq!(world.plugin.count("status"), 3);
 }
 
@@ -118,7 +119,7 @@ async fn checks_at_the_same_time_are_one() {
     let checks: Vec<_> = (0..16)
         .map(|_| {
             let server = std::sync::Arc::clone(&server);
-            tokio::spawn(async move { server.check().await })
+            tokio::spawn(async move { server.check(KmsCheck::All).await })
         })
         .collect();
     for check in checks {

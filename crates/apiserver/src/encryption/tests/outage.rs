@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{KEY, World, masked, recorded, recorded_cause, wait_until};
+use crate::encryption::KmsCheck;
 
 const RECORDED: &str = include_str!("golden/plugin_down.json");
 
@@ -32,14 +33,14 @@ async fn a_running_server_reads_on_and_stops_writing_after_three_minutes() {
     assert_eq!((opened.plain.as_slice(), opened.stale), (b"plain".as_slice(), false));
 
     world.advance(4);
-    let first = server.check().await.unwrap_err().to_string();
+    let first = server.check(KmsCheck::All).await.unwrap_err().to_string();
     assert_eq!(first, recorded_health(&world, "plugin down, write DEK expired /healthz/kms-providers"));
-    let again = server.check().await.unwrap_err().to_string();
+    let again = server.check(KmsCheck::All).await.unwrap_err().to_string();
     assert_eq!(again, recorded_health(&world, "plugin down, write DEK expired /readyz/kms-providers"));
 
     let _plugin = world.plugin_up().await;
     world.advance(4);
-    server.check().await.unwrap();
+    server.check(KmsCheck::All).await.unwrap();
     let stored = server.seal("secrets", KEY, b"again").await.unwrap();
     assert_eq!(server.open("secrets", KEY, &stored).await.unwrap().plain, b"again");
     assert_eq!(world.plugin.count("encrypt"), 1, "the key is the same, and so is the seed");
@@ -54,12 +55,12 @@ async fn a_server_that_starts_without_its_plugin_waits_for_it() {
     plugin.stop().await;
 
     let server = world.server_until(&shutdown).await;
-    assert!(server.has_kms());
+    assert_eq!(server.checks(), [KmsCheck::All]);
     let no_seed = "got unexpected nil transformer";
     assert_eq!(server.seal("secrets", KEY, b"x").await.unwrap_err().to_string(), no_seed);
     assert_eq!(server.open("secrets", KEY, &stored).await.unwrap_err().to_string(), no_seed);
     assert_eq!(
-        server.check().await.unwrap_err().to_string(),
+        server.check(KmsCheck::All).await.unwrap_err().to_string(),
         recorded_health(&world, "server started with plugin down /healthz/kms-providers")
     );
     // What no rule is for is stored as it is.
@@ -70,7 +71,7 @@ async fn a_server_that_starts_without_its_plugin_waits_for_it() {
     let opened =
         wait_until(|| async { server.open("secrets", KEY, &stored).await.map_err(|error| error.to_string()) }).await;
     assert_eq!(opened.plain, b"plain");
-    server.check().await.unwrap();
+    server.check(KmsCheck::All).await.unwrap();
     shutdown.cancel();
 }
 
@@ -85,7 +86,7 @@ async fn a_call_waits_for_a_plugin_that_comes_up_in_time() {
         super::plugin::Running::start(&endpoint, &plugin).await
     };
     let (server, _plugin) = tokio::join!(world.server(), late);
-    server.check().await.unwrap();
+    server.check(KmsCheck::All).await.unwrap();
     assert_eq!(plugin.count("status"), 1);
 }
 
@@ -98,7 +99,7 @@ async fn a_plugin_that_restarts_between_two_calls_is_not_noticed() {
         plugin.stop().await;
         plugin = world.plugin_up().await;
         world.advance(21);
-        server.check().await.unwrap();
+        server.check(KmsCheck::All).await.unwrap();
     }
 }
 
@@ -109,7 +110,7 @@ async fn a_server_that_is_told_to_stop_while_it_starts_does() {
     shutdown.cancel();
     let config = world.config("[{kms: {apiVersion: v2, name: slow, endpoint: 'unix:///nobody/here', timeout: 1h}}]");
     let server = tokio::time::timeout(Duration::from_secs(5), world.server_with(config, &shutdown)).await.unwrap();
-    assert!(server.has_kms());
+    assert_eq!(server.checks(), [KmsCheck::All]);
 }
 
 #[tokio::test]
@@ -124,6 +125,6 @@ async fn something_else_on_the_socket_is_an_error_by_the_deadline() {
         }
     });
     let server = world.server().await;
-    let error = server.check().await.unwrap_err().to_string();
+    let error = server.check(KmsCheck::All).await.unwrap_err().to_string();
     assert!(error.starts_with("kms-provider-0: rpc error: code = DeadlineExceeded desc = "), "{error}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use kms_api::Endpoint;
+use kms_api::v1beta1 as v1;
 use kms_api::v2::key_management_service_server::{KeyManagementService, KeyManagementServiceServer};
 use kms_api::v2::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, StatusRequest, StatusResponse};
 use tokio::task::JoinHandle;
@@ -27,6 +28,8 @@ pub(super) struct Behaviour {
     pub(super) decrypt_fails: Option<Status>,
     /// What hangs.
     pub(super) hangs: Vec<&'static str>,
+    /// In Version of KMS v1.
+    pub(super) v1_version: String,
 }
 
 impl Behaviour {
@@ -42,6 +45,7 @@ impl Behaviour {
             encrypt_fails: None,
             decrypt_fails: None,
             hangs: Vec::new(),
+            v1_version: "v1beta1".into(),
         }
     }
 }
@@ -113,6 +117,41 @@ impl KeyManagementService for Plugin {
     }
 }
 
+/// KMS v1 counts its calls apart: `v1 version`, `v1 encrypt`, `v1 decrypt`. Whose key it was, v1 cannot tell.
+#[tonic::async_trait]
+impl v1::key_management_service_server::KeyManagementService for Plugin {
+    async fn version(&self, request: Request<v1::VersionRequest>) -> Result<Response<v1::VersionResponse>, Status> {
+        let behaviour = self.called("v1 version").await;
+        assert_eq!(request.into_inner().version, "v1beta1");
+        if let Some(status) = behaviour.status_fails {
+            return Err(status);
+        }
+        let version = behaviour.v1_version;
+        Ok(Response::new(v1::VersionResponse { version, runtime_name: "test".into(), runtime_version: "0".into() }))
+    }
+
+    async fn encrypt(&self, request: Request<v1::EncryptRequest>) -> Result<Response<v1::EncryptResponse>, Status> {
+        let behaviour = self.called("v1 encrypt").await;
+        let v1::EncryptRequest { version, plain } = request.into_inner();
+        assert_eq!(version, "v1beta1");
+        if let Some(status) = behaviour.encrypt_fails {
+            return Err(status);
+        }
+        let cipher = behaviour.ciphertext.unwrap_or_else(|| disguise(&plain, "v1"));
+        Ok(Response::new(v1::EncryptResponse { cipher }))
+    }
+
+    async fn decrypt(&self, request: Request<v1::DecryptRequest>) -> Result<Response<v1::DecryptResponse>, Status> {
+        let behaviour = self.called("v1 decrypt").await;
+        let v1::DecryptRequest { version, cipher } = request.into_inner();
+        assert_eq!(version, "v1beta1");
+        if let Some(status) = behaviour.decrypt_fails {
+            return Err(status);
+        }
+        Ok(Response::new(v1::DecryptResponse { plain: disguise(&cipher, "v1") }))
+    }
+}
+
 /// Not encryption: enough to tell whose key it was.
 fn disguise(bytes: &[u8], key_id: &str) -> Vec<u8> {
     bytes.iter().zip(key_id.bytes().cycle()).map(|(byte, key)| byte ^ key).collect()
@@ -133,9 +172,10 @@ impl Running {
         let listener = endpoint.bind().await.unwrap();
         let stop = CancellationToken::new();
         let service = KeyManagementServiceServer::new(plugin.clone());
+        let service_v1 = v1::key_management_service_server::KeyManagementServiceServer::new(plugin.clone());
         let stopped = stop.clone();
         let server = tokio::spawn(async move {
-            let server = tonic::transport::Server::builder().add_service(service);
+            let server = tonic::transport::Server::builder().add_service(service).add_service(service_v1);
             server.serve_with_incoming_shutdown(listener, stopped.cancelled_owned()).await.unwrap();
         });
         Self { stop, server }

@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::{KEY, World};
 use crate::encryption::Encryption;
+use crate::encryption::KmsCheck;
 
 #[tokio::test]
 async fn the_first_provider_writes_and_any_reads() {
@@ -55,9 +56,9 @@ async fn values_that_nobody_reads() {
 #[tokio::test]
 async fn without_a_configuration_values_are_stored_as_they_are() {
     let world = World::new();
-    let server = Encryption::start(None, world.clock.clone(), &world.registry, CancellationToken::new()).await;
-    assert!(!server.has_kms());
-    server.check().await.unwrap();
+    let server = Encryption::start(None, None, world.clock.clone(), &world.registry, CancellationToken::new()).await;
+    assert_eq!(server.checks(), []);
+    server.check(KmsCheck::All).await.unwrap();
     assert_eq!(server.seal("secrets", KEY, b"plain").await.unwrap(), b"plain");
     let opened = server.open("secrets", KEY, b"plain").await.unwrap();
     assert_eq!((opened.plain.as_slice(), opened.stale), (b"plain".as_slice(), false));
@@ -83,7 +84,7 @@ async fn two_unhealthy_providers_are_told_together() {
     };
     let status = "failed to perform status section of the healthz check for KMS Provider";
     assert_eq!(
-        server.check().await.unwrap_err().to_string(),
+        server.check(KmsCheck::All).await.unwrap_err().to_string(),
         format!(
             "[kms-provider-0: {status} one, error: {}, kms-provider-1: {status} two, error: {}]",
             dial("/nobody/1", "no such file or directory"),

@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::world::{KEY, World, wait_until};
+use crate::encryption::KmsCheck;
 
 #[tokio::test]
 async fn a_new_key_id_makes_one_new_seed_and_old_values_stale() {
@@ -13,7 +14,7 @@ async fn a_new_key_id_makes_one_new_seed_and_old_values_stale() {
     assert!(!server.open("secrets", KEY, &old).await.unwrap().stale);
 
     world.behave(|plugin| plugin.key_id = "k2".into());
-    server.check().await.unwrap();
+    server.check(KmsCheck::All).await.unwrap();
     let opened = server.open("secrets", KEY, &old).await.unwrap();
     assert_eq!((opened.plain.as_slice(), opened.stale), (b"plain".as_slice(), true));
     let new = server.seal("secrets", KEY, &opened.plain).await.unwrap();

@@ -72,7 +72,7 @@ impl World {
     ) -> Arc<Encryption> {
         // Each server has its own registry, as each process has.
         self.registry = prometheus::Registry::new();
-        Encryption::start(Some(config), self.clock.clone(), &self.registry, shutdown.clone()).await
+        Encryption::start(Some(config), None, self.clock.clone(), &self.registry, shutdown.clone()).await
     }
 
     /// A configuration for secrets with these providers, where `KMS` stands for the world's plugin.

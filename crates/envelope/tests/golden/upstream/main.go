@@ -6,14 +6,17 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/apis/apiserver"
 	apiserverv1 "k8s.io/apiserver/pkg/apis/apiserver/v1"
 	"k8s.io/apiserver/pkg/apis/apiserver/validation"
+	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
 	"k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/envelope/kmsv2"
 	kmsservice "k8s.io/kms/pkg/service"
@@ -27,6 +30,8 @@ type cases struct {
 	Configs []config `json:"configs"`
 	// Values to be sealed under this seed; the answer is the record in hex.
 	Sealed []sealed `json:"sealed"`
+	// Values read through a whole configuration file.
+	Reads []readCase `json:"reads"`
 }
 
 type record struct {
@@ -45,6 +50,16 @@ type sealed struct {
 	Plain       string            `json:"plain"`
 	Annotations map[string][]byte `json:"annotations"`
 	Record      string            `json:"record"`
+}
+
+type readCase struct {
+	// Providers of secrets; one without a stored value seals its plain value first.
+	Providers string `json:"providers"`
+	Key       string `json:"key"`
+	Stored    string `json:"stored"`
+	Plain     string `json:"plain"`
+	Stale     bool   `json:"stale"`
+	Error     string `json:"error"`
 }
 
 // A plugin whose every seed is this one.
@@ -77,6 +92,9 @@ func main() {
 	}
 	for i := range all.Sealed {
 		answerSealed(&all.Sealed[i])
+	}
+	for i := range all.Reads {
+		answerRead(&all.Reads[i])
 	}
 	out, err := json.MarshalIndent(all, "", " ")
 	must(err)
@@ -121,6 +139,27 @@ func answerSealed(s *sealed) {
 	record, err := proto.Marshal(object)
 	must(err)
 	s.Record = hex.EncodeToString(record)
+}
+
+func answerRead(r *readCase) {
+	file := "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers: " + r.Providers
+	path := filepath.Join(os.TempDir(), "encryption.yaml")
+	must(os.WriteFile(path, []byte(file), 0o600))
+	loaded, err := encryptionconfig.LoadEncryptionConfig(context.Background(), path, false, "id")
+	must(err)
+	transformer := encryptionconfig.StaticTransformers(loaded.Transformers).TransformerForResource(schema.GroupResource{Resource: "secrets"})
+	if r.Stored == "" {
+		stored, err := transformer.TransformToStorage(context.Background(), []byte(r.Plain), value.DefaultContext(r.Key))
+		must(err)
+		r.Stored = hex.EncodeToString(stored)
+	}
+	stored, err := hex.DecodeString(r.Stored)
+	must(err)
+	plain, stale, err := transformer.TransformFromStorage(context.Background(), stored, value.DefaultContext(r.Key))
+	r.Plain, r.Stale, r.Error = string(plain), stale, ""
+	if err != nil {
+		r.Error = err.Error()
+	}
 }
 
 func read(name string) []byte {
