@@ -29,6 +29,9 @@ pub(crate) struct Inspect {
     /// The Secret's namespace, unless SECRET names it
     #[arg(long, short, default_value = "default")]
     namespace: String,
+    /// Where in etcd everything is stored
+    #[arg(long, default_value = "/registry", value_name = "PREFIX")]
+    etcd_prefix: String,
     #[command(flatten)]
     locate: Locate,
     /// `json` prints what schemas/inspect.json describes
@@ -40,7 +43,9 @@ pub(crate) async fn run(inspect: Inspect, printer: Printer) -> Result<Exit, Fail
     let inspection = match (&inspect.secret, &inspect.raw) {
         (Some(secret), _) => {
             let (namespace, name) = secret.split_once('/').unwrap_or((&inspect.namespace, secret));
-            Inspection::of_secret(&ready_file(&inspect.locate)?, namespace, name).await.map_err(failure)?
+            Inspection::of_secret(&ready_file(&inspect.locate)?, &inspect.etcd_prefix, namespace, name)
+                .await
+                .map_err(failure)?
         }
         (None, raw) => Inspection::of_printed(&read(raw.as_deref().unwrap_or(Path::new(STDIN)))?),
     };

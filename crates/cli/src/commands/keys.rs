@@ -17,6 +17,9 @@ pub(crate) struct Keys {
     /// Only what falls with this key version or key id; the start of it is enough
     #[arg(long, value_name = "ID")]
     blast_radius: Option<String>,
+    /// Where in etcd everything is stored
+    #[arg(long, default_value = "/registry", value_name = "PREFIX")]
+    etcd_prefix: String,
     #[command(flatten)]
     locate: Locate,
     /// `json` prints what schemas/keys.json describes
@@ -25,7 +28,7 @@ pub(crate) struct Keys {
 }
 
 pub(crate) async fn run(keys: Keys, printer: Printer) -> Result<Exit, Failure> {
-    let mut key_use = KeyUse::of_stack(&ready_file(&keys.locate)?).await.map_err(failure)?;
+    let mut key_use = KeyUse::of_stack(&ready_file(&keys.locate)?, &keys.etcd_prefix).await.map_err(failure)?;
     if let Some(id) = &keys.blast_radius {
         key_use = key_use.blast_radius(id).map_err(failure)?;
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -70,6 +70,14 @@ fn told(printed: &[u8]) -> String {
         lines.push(format!("{}{}", " ".repeat(indent), words.join(" ")));
     }
     lines.join("\n")
+}
+
+fn etcdctl(etcd: &Etcd, arguments: &[&str]) -> String {
+    let mut command = Command::new("etcdctl");
+    let output =
+        command.env("ETCDCTL_API", "3").arg("--endpoints").arg(etcd.endpoint()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "etcdctl {arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
 }
 
 fn assert_nothing_left(home: &Home) {
@@ -181,6 +189,20 @@ fn an_etcd_that_is_lost_ends_the_run_with_one_sentence() {
     );
     assert_eq!(hint, "hint: start the run again; nothing of it is left behind");
     assert_nothing_left(&home);
+}
+
+#[test]
+fn on_an_etcd_of_ones_own_stories_are_apart_and_leave_nothing() {
+    let home = home_with(&[("failing.yaml", FAILING), ("good.yaml", GOOD)]);
+    let etcd_home = tempfile::tempdir().unwrap();
+    let etcd = Etcd::start(etcd_home.path());
+    let put = etcdctl(&etcd, &["put", "/registry/secrets/default/mine", "untouched"]);
+    assert_eq!(put, "OK\n");
+    let output = home.run(&["run", "--etcd", etcd.endpoint(), "."]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("2 stories: 1 passed, 1 failed in "), "{}", text(&output.stdout));
+    let left = etcdctl(&etcd, &["get", "--prefix", "", "--keys-only"]);
+    assert_eq!(left.trim(), "/registry/secrets/default/mine");
 }
 
 #[test]

@@ -179,21 +179,36 @@ pub struct Events {
     sender: mpsc::UnboundedSender<Event>,
     sequence: u64,
     started: Instant,
+    /// When the step began that has not finished.
+    step: Option<Instant>,
 }
 
 impl Events {
     /// A new stream, and its reading end.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender, sequence: 0, started: Instant::now() }, receiver)
+        (Self { sender, sequence: 0, started: Instant::now(), step: None }, receiver)
     }
 
     /// Adds what happened to the stream. A reader that has gone away is no reason to stop the run.
     pub fn emit(&mut self, what: Happening) {
+        match &what {
+            Happening::StepStarted(_) => self.step = Some(Instant::now()),
+            Happening::StepFinished { .. } => self.step = None,
+            _ => {}
+        }
         let event = Event { sequence: self.sequence, at_ms: millis(self.started.elapsed()), what };
         self.sequence += 1;
         // The only error is that nobody reads any more.
         let _ = self.sender.send(event);
+    }
+
+    /// Ends the step that runs, if one does, as interrupted.
+    pub(crate) fn interrupt_step(&mut self) {
+        if let Some(begun) = self.step {
+            let took_ms = millis(begun.elapsed());
+            self.emit(Happening::StepFinished { outcome: StepOutcome::Interrupted, took_ms });
+        }
     }
 
     /// Adds a detail of the current step.

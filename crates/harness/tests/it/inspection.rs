@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runs::Place;
 
+/// Where a stack that says nothing else stores everything.
+const REGISTRY: &str = "/registry";
+
 async fn start(place: &Place, encryption: EncryptionAtRest) -> Stack {
     let config = StackConfig { encryption, ..place.config() };
     Stack::start(config, &Progress::silent(), &CancellationToken::new()).await.unwrap()
@@ -34,7 +37,7 @@ async fn a_sealed_secret_is_traced_to_its_key_version_and_opened() {
     let place = Place::new();
     let stack = start(&place, EncryptionAtRest::Kms).await;
     create(&stack).await;
-    let inspection = Inspection::of_secret(stack.ready(), "default", "a").await.unwrap();
+    let inspection = Inspection::of_secret(stack.ready(), REGISTRY, "default", "a").await.unwrap();
     let Sealing::KmsV2 { provider, trace: Some(trace), .. } = &inspection.sealing else { panic!("{inspection:?}") };
     assert_eq!(provider, "azurekmsprovider");
     assert_eq!((trace.number, trace.versions, trace.enabled, trace.stale), (Some(1), 1, Some(true), Some(false)));
@@ -46,7 +49,7 @@ async fn a_sealed_secret_is_traced_to_its_key_version_and_opened() {
     assert_eq!(named("Secret.data.key").as_deref(), Some("password"));
     assert_eq!(named("Secret.data.value").as_deref(), Some("correct-horse"));
 
-    let keys = KeyUse::of_stack(stack.ready()).await.unwrap();
+    let keys = KeyUse::of_stack(stack.ready(), REGISTRY).await.unwrap();
     let [version] = &keys.versions[..] else { panic!("{keys:?}") };
     assert_eq!(version.objects, ["/registry/secrets/default/a"]);
     assert_eq!((version.seeds, version.enabled, keys.strangers.len()), (1, true, 0));
@@ -59,9 +62,9 @@ async fn an_unsealed_secret_is_shown_as_it_is() {
     let place = Place::new();
     let stack = start(&place, EncryptionAtRest::None).await;
     create(&stack).await;
-    let inspection = Inspection::of_secret(stack.ready(), "default", "a").await.unwrap();
+    let inspection = Inspection::of_secret(stack.ready(), REGISTRY, "default", "a").await.unwrap();
     assert_eq!((&inspection.sealing, &inspection.opened), (&Sealing::None, &None));
-    let keys = KeyUse::of_stack(stack.ready()).await.unwrap();
+    let keys = KeyUse::of_stack(stack.ready(), REGISTRY).await.unwrap();
     assert_eq!(keys.unencrypted_secrets, ["/registry/secrets/default/a"]);
     assert!(keys.versions.iter().all(|version| version.objects.is_empty()));
     stack.shutdown().await;
@@ -71,7 +74,7 @@ async fn an_unsealed_secret_is_shown_as_it_is() {
 async fn a_secret_that_is_not_there_is_named() {
     let place = Place::new();
     let stack = start(&place, EncryptionAtRest::Kms).await;
-    let error = Inspection::of_secret(stack.ready(), "default", "nobody").await.unwrap_err();
+    let error = Inspection::of_secret(stack.ready(), REGISTRY, "default", "nobody").await.unwrap_err();
     assert!(matches!(error, InspectError::NoSecret { .. }));
     assert_eq!(error.to_string(), "find the Secret default/nobody in etcd");
     stack.shutdown().await;

@@ -170,7 +170,10 @@ async fn an_interrupt_ends_the_run_and_leaves_nothing() {
     assert!(summary.interrupted);
     assert_eq!((summary.passed, summary.failed, summary.not_run), (0, 0, 2));
     let last = rest(stream).await;
-    assert!(matches!(&last.last().unwrap().what, Happening::RunFinished { not_run: 2, .. }), "{last:?}");
+    let [step, story, run] = &last[..] else { panic!("{last:?}") };
+    assert!(matches!(&step.what, Happening::StepFinished { outcome: StepOutcome::Interrupted, .. }), "{step:?}");
+    assert!(matches!(&story.what, Happening::StoryFinished { outcome: StoryOutcome::Interrupted, .. }), "{story:?}");
+    assert!(matches!(&run.what, Happening::RunFinished { not_run: 2, .. }), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,13 +56,13 @@ pub struct StrangerUse {
 }
 
 impl KeyUse {
-    /// Reads every stored object of a running stack.
+    /// Reads every stored object of a running stack, whose API server stores everything under `etcd_prefix`.
     ///
     /// # Errors
     ///
     /// [`InspectError`] if etcd cannot be read. A vault that does not show its key is part of the answer.
-    pub async fn of_stack(ready: &ReadyFile) -> Result<Self, InspectError> {
-        let wires = Wires::new(ready).await?;
+    pub async fn of_stack(ready: &ReadyFile, etcd_prefix: &str) -> Result<Self, InspectError> {
+        let wires = Wires::new(ready, etcd_prefix).await?;
         let stored = wires.etcd.all().await.map_err(|refusal| InspectError::refused("etcd", &refusal))?;
         let (versions, vault_refusal) = match wires.vault.all_versions().await {
             Ok(versions) => (versions, None),
@@ -75,7 +75,7 @@ impl KeyUse {
                 let need = needs.entry(record.key_id().as_str().to_owned()).or_default();
                 need.seeds.insert(record.encrypted_dek_source().as_bytes().to_vec());
                 need.objects.push(value.key);
-            } else if value.key.contains("/secrets/") && !value.bytes.starts_with(b"k8s:enc:") {
+            } else if wires.etcd.is_secret_key(&value.key) && !value.bytes.starts_with(b"k8s:enc:") {
                 unencrypted_secrets.push(value.key);
             }
         }

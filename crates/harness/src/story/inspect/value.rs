@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::ready::ReadyFile;
 use crate::story::runner::kms_v2_record;
-use crate::story::wire::{Ciphertext, Etcd, KeyIds, StoredValue, VersionState, Wires};
+use crate::story::wire::{Ciphertext, KeyIds, StoredValue, VersionState, Wires};
 
 use super::error::InspectError;
 use super::open::open;
@@ -104,15 +104,20 @@ impl Inspection {
         }
     }
 
-    /// A Secret of a running stack: read from etcd, traced in the vault, and opened with the seed that the vault
+    /// A Secret of a running stack, whose API server stores everything under `etcd_prefix`: read from etcd, traced in the vault, and opened with the seed that the vault
     /// decrypts.
     ///
     /// # Errors
     ///
     /// [`InspectError`] if the stack cannot be reached or has no such Secret. A value that cannot be opened is no error.
-    pub async fn of_secret(ready: &ReadyFile, namespace: &str, name: &str) -> Result<Self, InspectError> {
-        let wires = Wires::new(ready).await?;
-        let read = wires.etcd.read(&Etcd::secret_key(namespace, name)).await;
+    pub async fn of_secret(
+        ready: &ReadyFile,
+        etcd_prefix: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Self, InspectError> {
+        let wires = Wires::new(ready, etcd_prefix).await?;
+        let read = wires.etcd.read(&wires.etcd.secret_key(namespace, name)).await;
         let value = read.map_err(|refusal| InspectError::of_read(namespace, name, &refusal))?;
         let mut inspection = Self::of_bytes(&value.bytes);
         (inspection.key, inspection.revision) = (Some(value.key.clone()), Some(value.mod_revision));

@@ -7,7 +7,7 @@ use crate::story::scenario::Operation;
 use crate::story::scenario::operation::{
     FaultEffect, FaultTarget, Metric, Part, SecretName, SecretText, StoredSecret, VaultFault,
 };
-use crate::story::wire::{Ciphertext, Etcd, Refusal, SecretData, version_id};
+use crate::story::wire::{Ciphertext, Refusal, SecretData, version_id};
 
 use super::RunError;
 use super::lab::Lab;
@@ -170,7 +170,7 @@ impl Lab {
 
     async fn read_stored(&mut self, secret: &StoredSecret) -> Outcome {
         self.touch(&secret.namespace, &secret.name);
-        let key = Etcd::secret_key(&secret.namespace, &secret.name);
+        let key = self.wires.etcd.secret_key(&secret.namespace, &secret.name);
         let value = self.wires.etcd.read(&key).await?;
         let record = kms_v2_record(&value.bytes);
         let key_id = record.as_ref().map(|record| record.key_id().as_str().to_owned());
@@ -185,7 +185,7 @@ impl Lab {
             _ => false,
         });
         let mut lines = match seen_before {
-            Some((name, _)) => vec![format!("the same {} bytes as the look `{name}`", value.bytes.len())],
+            Some((name, _)) => vec![format!("the same {} bytes as `{name}`", value.bytes.len())],
             None => inspect::table(&value),
         };
         if let Some(version) = &key_version {

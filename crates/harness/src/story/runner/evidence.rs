@@ -2,7 +2,6 @@
 
 use crate::story::event::{Events, Happening};
 use crate::story::inspect;
-use crate::story::wire::Etcd;
 
 use super::lab::Lab;
 
@@ -51,7 +50,7 @@ impl Lab {
         );
         show("clock".to_owned(), vec![format!("{} ahead of real time", shown_offset(self.stack.clock().offset()))]);
         for (namespace, name) in &self.touched {
-            let key = Etcd::secret_key(namespace, name);
+            let key = self.wires.etcd.secret_key(namespace, name);
             let lines = match self.wires.etcd.read(&key).await {
                 Ok(value) => inspect::table(&value),
                 Err(refusal) => vec![refusal.to_string()],

@@ -26,7 +26,7 @@ pub(super) struct Lab {
 impl Lab {
     /// Takes a stack that has just started; the newest version of its key is the story's `first`.
     pub(super) async fn new(stack: Stack) -> Result<Self, RunError> {
-        let wires = Wires::new(stack.ready()).await?;
+        let wires = Wires::new(stack.ready(), &stack.config().etcd.prefix).await?;
         let key = stack.config().key.clone();
         let first = wires.vault.newest(&key).await;
         let first = first.map_err(|refusal| RunError::Vault { refusal: refusal.to_string() })?;

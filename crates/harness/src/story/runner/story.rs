@@ -4,10 +4,13 @@ use std::time::Instant;
 
 use clock::Clock;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
+use crate::etcd::EtcdSource;
 use crate::stack::{Progress, Stack, StackConfig, StackError};
 use crate::story::event::{Events, Happening, Mismatch, StepHead, StepOutcome, StoryHead, StoryOutcome, millis};
 use crate::story::scenario::{Scenario, Step};
+use crate::story::wire::Etcd;
 
 use super::judge::mismatches;
 use super::lab::Lab;
@@ -40,18 +43,21 @@ pub(super) async fn run(story: &Scenario, options: &mut Options, events: &mut Ev
         }),
         outcome = live(story, stack.clone(), started, options, events) => outcome,
     };
+    if matches!(outcome, Ok(StoryOutcome::Interrupted)) {
+        events.interrupt_step();
+    }
     if matches!(outcome, Ok(StoryOutcome::Failed)) && options.keep {
         events.emit(Happening::StackKept { hints: stack.hints() });
         return Ok(finish(StoryOutcome::Failed, Some(Kept { stack }), started, events));
     }
+    clear_away(&stack).await;
     stack.shutdown().await;
     Ok(finish(outcome?, None, started, events))
 }
 
 /// Starts the stack that the story asks for.
 async fn start(story: &Scenario, options: &Options, events: &mut Events) -> Result<Stack, StackError> {
-    // Each story has a clock of its own: what one story lets pass, the next has not lived through.
-    let config = StackConfig { encryption: story.stack.encryption, clock: Clock::new(), ..options.stack.clone() };
+    let config = config(story, &options.stack);
     let (report, mut steps) = mpsc::unbounded_channel();
     let progress = Progress::new(move |step| {
         // The receiver lives as long as the start.
@@ -63,6 +69,39 @@ async fn start(story: &Scenario, options: &Options, events: &mut Events) -> Resu
         tokio::select! {
             stack = &mut start => return stack,
             Some(step) = steps.recv() => events.emit(Happening::Progress { text: step.to_string() }),
+        }
+    }
+}
+
+/// What the story's stack is made of. No story sees anything of another: it has a clock of its own, keeps no state, and
+/// on the user's own etcd stores everything under a prefix that nobody else has.
+fn config(story: &Scenario, common: &StackConfig) -> StackConfig {
+    let mut config = StackConfig {
+        encryption: story.stack.encryption,
+        clock: Clock::new(),
+        data_dir: None,
+        ready_file: None,
+        vault_alone: false,
+        ..common.clone()
+    };
+    if let EtcdSource::Endpoints(_) = config.etcd.source {
+        config.etcd.prefix = format!("{}/{}-{}", common.etcd.prefix.trim_end_matches('/'), story.name, Uuid::new_v4());
+        config.etcd.adopt = false;
+    }
+    config
+}
+
+/// Removes what the story has stored on the user's own etcd, where its prefix is its own. An etcd of the stack goes with
+/// the stack.
+async fn clear_away(stack: &Stack) {
+    let etcd = &stack.config().etcd;
+    if let EtcdSource::Endpoints(_) = etcd.source {
+        let removed = match Etcd::new(stack.ready(), &etcd.prefix).await {
+            Ok(client) => client.remove_all().await.map_err(|refusal| refusal.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = removed {
+            tracing::warn!(prefix = etcd.prefix, reason, "what the story stored is left in etcd");
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::file::Scenario;
+use serde_json::Value;
+
+use super::file::{Scenario, ScenarioFile};
 
 /// The text of the README in `folder` that lists `stories`, in their order.
 pub fn readme(folder: &Path, stories: &[Scenario]) -> String {
@@ -20,8 +22,38 @@ pub fn readme(folder: &Path, stories: &[Scenario]) -> String {
         }
         let _ = writeln!(text, "Sources: {}", story.sources.join("; "));
     }
+    text.push_str(VOCABULARY_HEAD);
+    for (operation, about) in vocabulary() {
+        let _ = writeln!(text, "| `{operation}` | {about} |");
+    }
     text
 }
+
+/// Every operation with the documentation that the schema has for it.
+fn vocabulary() -> Vec<(String, String)> {
+    let schema = schemars::schema_for!(ScenarioFile).to_value();
+    let steps = schema.pointer("/$defs/Step/properties").and_then(Value::as_object);
+    let operations = steps.into_iter().flatten().filter(|(key, _)| !NARRATION.contains(&key.as_str()));
+    operations
+        .map(|(key, schema)| {
+            let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            (key.clone(), about.replace('\n', " ").replace('|', "\\|"))
+        })
+        .collect()
+}
+
+/// What a step has beside its operation.
+const NARRATION: [&str; 7] = ["chapter", "expect", "explain", "on-aks", "say", "title", "within"];
+
+const VOCABULARY_HEAD: &str = "
+## What a step can do
+
+A step is one operation. It must succeed, or end as `expect` says; a step that reads can be repeated `within` a time until
+it does. `title`, `say`, `explain`, `on-aks` and `chapter` are for people.
+
+| operation | what it does |
+|---|---|
+";
 
 const HEAD: &str = "\
 <!-- Generated from the scenario files by a test of `harness`; do not edit. -->

@@ -215,6 +215,9 @@ steps:
     expect: {same-as: look, differs-from: nothing}
   - rotate-key: {version: first}
   - vault-decrypt: {of: look}
+  - read-stored: {name: b, as: seed}
+  - vault-decrypt: {of: seed}
+    expect: {plaintext: s}
   - get-secret: {name: b}
     expect: {text: {k: v}, failure: {class: internal}}
 finally:

@@ -174,6 +174,17 @@ impl Reader {
                 );
             }
         }
+        if let (Operation::VaultDecrypt(VaultDecrypt { of }), Some(_)) = (operation, &expect.plaintext)
+            && self.looks.get(of) == Some(&LookKind::Stored)
+        {
+            self.mistake(
+                &format!("{pointer}/expect/plaintext"),
+                format!(
+                    "`{of}` is a stored value: what the vault decrypts of it is a seed, which is random and secret"
+                ),
+                "expect success alone, or a failure",
+            );
+        }
         if let Some(version) = &expect.key_version {
             self.known_version(&format!("{pointer}/expect/key-version"), version);
         }

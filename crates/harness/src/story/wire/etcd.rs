@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_client::{Client, ConnectOptions, GetOptions, KeyValue, SortOrder, SortTarget};
+use etcd_client::{Client, ConnectOptions, DeleteOptions, GetOptions, KeyValue, SortOrder, SortTarget};
 
 use crate::ready::ReadyFile;
 
@@ -12,6 +12,7 @@ use super::{Refusal, WireError};
 #[derive(Clone)]
 pub(crate) struct Etcd {
     client: Client,
+    prefix: String,
 }
 
 impl std::fmt::Debug for Etcd {
@@ -32,14 +33,14 @@ pub(crate) struct StoredValue {
 }
 
 impl Etcd {
-    /// A client for the endpoints of the ready file.
-    pub(crate) async fn new(ready: &ReadyFile) -> Result<Self, WireError> {
+    /// A client for the endpoints of the ready file, on which the API server stores everything under `prefix`.
+    pub(crate) async fn new(ready: &ReadyFile, prefix: &str) -> Result<Self, WireError> {
         if ready.etcd.is_empty() {
             return Err(WireError::Missing { part: "etcd", field: "etcd" });
         }
         let options = ConnectOptions::new().with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT);
         match Client::connect(&ready.etcd, Some(options)).await {
-            Ok(client) => Ok(Self { client }),
+            Ok(client) => Ok(Self { client, prefix: prefix.trim_end_matches('/').to_owned() }),
             Err(source) => {
                 Err(WireError::Address { part: "etcd", address: ready.etcd.join(","), source: source.into() })
             }
@@ -47,8 +48,13 @@ impl Etcd {
     }
 
     /// The key under which the API server stores a Secret.
-    pub(crate) fn secret_key(namespace: &str, name: &str) -> String {
-        format!("{PREFIX}secrets/{namespace}/{name}")
+    pub(crate) fn secret_key(&self, namespace: &str, name: &str) -> String {
+        format!("{}/secrets/{namespace}/{name}", self.prefix)
+    }
+
+    /// Whether the API server stores a Secret under this key.
+    pub(crate) fn is_secret_key(&self, key: &str) -> bool {
+        key.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with("/secrets/"))
     }
 
     /// The value of a key.
@@ -62,9 +68,16 @@ impl Etcd {
     /// Everything that the API server stores, in the order of the keys.
     pub(crate) async fn all(&self) -> Result<Vec<StoredValue>, Refusal> {
         let options = GetOptions::new().with_prefix().with_sort(SortTarget::Key, SortOrder::Ascend);
-        let response = self.client.kv_client().get(PREFIX, Some(options)).await;
+        let response = self.client.kv_client().get(format!("{}/", self.prefix), Some(options)).await;
         let response = response.map_err(|error| Refusal::unavailable(&error))?;
         Ok(response.kvs().iter().map(stored).collect())
+    }
+
+    /// Deletes everything under the prefix.
+    pub(crate) async fn remove_all(&self) -> Result<(), Refusal> {
+        let options = DeleteOptions::new().with_prefix();
+        let removed = self.client.kv_client().delete(format!("{}/", self.prefix), Some(options)).await;
+        removed.map(|_| ()).map_err(|error| Refusal::unavailable(&error))
     }
 
     /// Whether etcd still serves: a linearizable read, which needs a quorum.
@@ -88,9 +101,6 @@ fn stored(value: &KeyValue) -> StoredValue {
         bytes: value.value().to_vec(),
     }
 }
-
-/// kube-apiserver's default `--etcd-prefix`.
-const PREFIX: &str = "/registry/";
 
 /// Real time; an etcd on this machine answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(5);

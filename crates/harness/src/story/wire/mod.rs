@@ -34,14 +34,15 @@ pub(crate) struct Wires {
 }
 
 impl Wires {
-    /// Clients for the stack that `ready` describes. Connections are made when they are first used.
+    /// Clients for the stack that `ready` describes, whose API server stores everything under `etcd_prefix`.
+    /// Connections are made when they are first used.
     ///
     /// # Errors
     ///
     /// [`WireError`] if the ready file lacks an address or names a file that is no good.
-    pub(crate) async fn new(ready: &ReadyFile) -> Result<Self, WireError> {
+    pub(crate) async fn new(ready: &ReadyFile, etcd_prefix: &str) -> Result<Self, WireError> {
         Ok(Self {
-            etcd: Etcd::new(ready).await?,
+            etcd: Etcd::new(ready, etcd_prefix).await?,
             kubernetes: Kubernetes::new(ready).await?,
             plugin: Plugin::new(ready)?,
             vault: Vault::new(ready)?,
