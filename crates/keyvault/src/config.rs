@@ -5,13 +5,18 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clock::Clock;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
-use uuid::Uuid;
+use uuid::{Uuid, uuid};
 use zeroize::Zeroizing;
 
+use crate::access::{AccessModel, RoleAssignment};
+use crate::identity::{ClientCertificate, FederatedCredential};
+use crate::limits::Limits;
+use crate::network::NetworkRules;
 use crate::vault::{RecoveryPolicy, VaultName};
 
 /// The configuration of an [`Emulator`](crate::Emulator).
@@ -19,12 +24,26 @@ use crate::vault::{RecoveryPolicy, VaultName};
 pub struct Config {
     /// The Entra tenant that every vault and principal belongs to.
     pub tenant_id: Uuid,
+    /// The subscription that the vaults belong to, as resource ids name it.
+    pub subscription_id: Uuid,
+    /// The resource group of the vaults, as resource ids name it.
+    pub resource_group: String,
     /// The Azure region that answers name in `x-ms-keyvault-region`, such as `westeurope`.
     pub region: String,
     /// The vaults. On Azure a vault's name is unique in the world, here in the stack.
     pub vaults: Vec<VaultConfig>,
-    /// Who may get a token. All of them may do everything: access rules are not emulated yet.
+    /// Who may get a token. What they may do then is for each vault to say.
     pub principals: Vec<Principal>,
+    /// The roles that principals have from the start; they count in vaults whose model is [`AccessModel::Rbac`].
+    pub role_assignments: Vec<RoleAssignment>,
+    /// How long it takes on the stack's clock until a role that is given or taken back later counts.
+    pub role_propagation: Duration,
+    /// The service limits; `None`: nothing is throttled.
+    pub limits: Option<Limits>,
+    /// A file for the audit log, a line for each record; it is made with mode 0600.
+    pub audit_log: Option<PathBuf>,
+    /// A file for Event Grid's events, a line for each; it is made with mode 0600.
+    pub event_log: Option<PathBuf>,
     /// What a caller of the App Service token endpoint must send in `X-IDENTITY-HEADER` (its environment calls it
     /// `IDENTITY_HEADER`). `None`: that endpoint refuses everybody.
     pub identity_header: Option<Secret>,
@@ -39,9 +58,16 @@ impl Config {
     pub fn new(tenant_id: Uuid, clock: Clock) -> Self {
         Self {
             tenant_id,
+            subscription_id: DEFAULT_SUBSCRIPTION_ID,
+            resource_group: "kyanite".to_owned(),
             region: "westeurope".to_owned(),
             vaults: Vec::new(),
             principals: Vec::new(),
+            role_assignments: Vec::new(),
+            role_propagation: Duration::ZERO,
+            limits: None,
+            audit_log: None,
+            event_log: None,
             identity_header: None,
             data_dir: None,
             clock,
@@ -67,6 +93,18 @@ impl Config {
         let is_header_text = |byte: u8| byte.is_ascii_graphic();
         if self.region.is_empty() || !self.region.bytes().all(is_header_text) {
             problems.push(format!("`region`: {:?} is not a region's name, such as westeurope", self.region));
+        }
+        if self.resource_group.is_empty()
+            || !self.resource_group.bytes().all(|byte| is_header_text(byte) && byte != b'/')
+        {
+            problems.push(format!("`resource_group`: {:?} is not the name of a resource group", self.resource_group));
+        }
+        for assignment in &self.role_assignments {
+            if let Some(vault) = assignment.scope.vault()
+                && !self.vaults.iter().any(|known| known.name.as_str().eq_ignore_ascii_case(vault))
+            {
+                problems.push(format!("`role_assignments`: there is no vault {vault}"));
+            }
         }
         let mut client_ids = BTreeSet::new();
         let mut object_ids = BTreeSet::new();
@@ -96,12 +134,22 @@ pub struct VaultConfig {
     pub recovery: RecoveryPolicy,
     /// What it is, which decides the zone of its host.
     pub kind: VaultKind,
+    /// How it decides who may do what.
+    pub access: AccessModel,
+    /// From where it may be reached.
+    pub network: NetworkRules,
 }
 
 impl VaultConfig {
     /// A vault as Azure makes it when nothing else is said.
     pub fn new(name: VaultName) -> Self {
-        Self { name, recovery: RecoveryPolicy::default(), kind: VaultKind::Vault }
+        Self {
+            name,
+            recovery: RecoveryPolicy::default(),
+            kind: VaultKind::Vault,
+            access: AccessModel::default(),
+            network: NetworkRules::default(),
+        }
     }
 }
 
@@ -131,23 +179,39 @@ impl VaultKind {
 }
 
 /// Somebody who may ask for tokens.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Principal {
     /// The application (client) id that a client names itself by.
     pub client_id: Uuid,
     /// The object id that the vault knows it by: the token's `oid`.
     pub object_id: Uuid,
-    /// How it proves itself.
+    /// What it is.
     pub kind: PrincipalKind,
+    /// Certificates with which an application proves itself instead of a secret.
+    #[serde(default)]
+    pub certificates: Vec<ClientCertificate>,
+    /// Strangers whose tokens stand for it: workload identity. For applications and user-assigned identities.
+    #[serde(default)]
+    pub federated: Vec<FederatedCredential>,
 }
 
-/// How a principal proves itself.
-#[derive(Debug)]
+impl Principal {
+    /// A principal without certificates and federated credentials.
+    pub fn new(client_id: Uuid, object_id: Uuid, kind: PrincipalKind) -> Self {
+        Self { client_id, object_id, kind, certificates: Vec::new(), federated: Vec::new() }
+    }
+}
+
+/// What a principal is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PrincipalKind {
-    /// An application with a client secret: Entra's token endpoints.
+    /// An application: Entra's token endpoints.
     ServicePrincipal {
-        /// The secret.
-        client_secret: Secret,
+        /// Its secret, if it has one.
+        #[serde(default)]
+        client_secret: Option<Secret>,
     },
     /// The identity of the machine itself: the managed-identity endpoints, for a request that names no identity.
     SystemAssigned {
@@ -162,6 +226,8 @@ pub enum PrincipalKind {
 }
 
 /// Text that proves who somebody is. Wiped when dropped, never shown, compared in constant time.
+#[derive(Deserialize)]
+#[serde(from = "String")]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -181,11 +247,20 @@ impl Secret {
     }
 }
 
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(redacted)")
     }
 }
+
+/// The subscription of a stack that says nothing else.
+const DEFAULT_SUBSCRIPTION_ID: Uuid = uuid!("00000000-0000-4000-8000-000000000000");
 
 /// Everything that is wrong with a [`Config`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -207,11 +282,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let principal = || Principal {
-            client_id: Uuid::nil(),
-            object_id: Uuid::nil(),
-            kind: PrincipalKind::SystemAssigned { resource_id: "/vm".to_owned() },
-        };
+        let kind = || PrincipalKind::SystemAssigned { resource_id: "/vm".to_owned() };
+        let principal = || Principal::new(Uuid::nil(), Uuid::nil(), kind());
         let vault = || VaultConfig::new("kyanite".parse().unwrap());
         let config = Config {
             region: "west europe".to_owned(),
@@ -232,9 +304,8 @@ mod tests {
     fn a_secret_is_never_shown() {
         let secret = Secret::new("correct-horse".to_owned());
         assert_eq!(format!("{secret:?} {secret:#?}"), "Secret(redacted) Secret(redacted)");
-        let client_secret = Secret::new("correct-horse".to_owned());
-        let kind = PrincipalKind::ServicePrincipal { client_secret };
-        let principal = Principal { client_id: Uuid::nil(), object_id: Uuid::nil(), kind };
+        let client_secret = Some(Secret::new("correct-horse".to_owned()));
+        let principal = Principal::new(Uuid::nil(), Uuid::nil(), PrincipalKind::ServicePrincipal { client_secret });
         assert!(!format!("{principal:?}").contains("correct"));
         assert!(secret.matches("correct-horse"));
         assert!(!secret.matches("correct-hors"));

@@ -29,6 +29,8 @@
 //! # }
 //! ```
 
+mod access;
+mod audit;
 mod chain;
 mod config;
 mod control;
@@ -37,17 +39,27 @@ mod faults;
 mod http;
 mod identity;
 mod journal;
+mod limits;
+mod network;
 mod operation;
 mod server;
 mod storage;
 mod vault;
 
+pub use access::{
+    AccessModel, AccessPolicy, AssignmentId, KeyPermission, Role, RoleAssignment, RoleScope, SecretPermission,
+    UnknownRole,
+};
+pub use audit::{AuditClaim, AuditIdentity, AuditProperties, AuditRecord, EventData, GridEvent};
 pub use config::{Config, ConfigError, Principal, PrincipalKind, Secret, VaultConfig, VaultKind};
-pub use control::{Control, KeyInfo, KeyVersionInfo, VaultInfo};
+pub use control::{Control, ControlCommand, ControlError, KeyInfo, KeyVersionInfo, VaultInfo};
 pub use emulator::Emulator;
 pub use faults::{Fault, FaultEffect, FaultError, FaultId, FaultTarget, InjectedFault};
+pub use identity::{CertificateError, ClientCertificate, FederatedCredential, IssuerKeys, IssuerKeysError};
 pub use journal::{RequestCount, RequestRecord};
+pub use limits::Limits;
+pub use network::{Bypass, DefaultAction, IpRule, IpRuleError, NetworkRules, Place, PublicAccess};
 pub use operation::Operation;
-pub use server::{serve_plain, serve_tls};
+pub use server::{serve_plain, serve_tls, serve_tls_at};
 pub use storage::OpenError;
 pub use vault::{NameError, RecoveryPolicy, RetentionError, VaultName};

@@ -24,6 +24,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::chain::chain;
 use crate::emulator::Emulator;
 use crate::http::{Door, answer, panicked};
+use crate::network::Place;
 
 /// Serves vaults and Entra on `listener` until `shutdown`; returns when every connection is closed.
 ///
@@ -36,7 +37,25 @@ pub async fn serve_tls(
     emulator: Emulator,
     shutdown: CancellationToken,
 ) {
-    serve(listener, Some(TlsAcceptor::from(tls)), emulator, shutdown).await;
+    serve_tls_at(listener, tls, emulator, Place::default(), shutdown).await;
+}
+
+/// As [`serve_tls`], for callers who stand at `place` in the network.
+///
+/// A place is a listener of its own, so that whoever joins callers to it need not read what they say.
+pub async fn serve_tls_at(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    emulator: Emulator,
+    place: Place,
+    shutdown: CancellationToken,
+) {
+    let tls = (TlsAcceptor::from(tls), Arc::new(place));
+    let watched = shutdown.child_token();
+    tokio::join!(emulator.watch_expiry(&watched), async {
+        serve(listener, Some(tls), emulator.clone(), shutdown).await;
+        watched.cancel();
+    });
 }
 
 /// Serves the instance metadata service's and App Service's token endpoints on `listener` until `shutdown`; returns when
@@ -49,7 +68,12 @@ pub async fn serve_plain(listener: TcpListener, emulator: Emulator, shutdown: Ca
     serve(listener, None, emulator, shutdown).await;
 }
 
-async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, emulator: Emulator, shutdown: CancellationToken) {
+async fn serve(
+    listener: TcpListener,
+    tls: Option<(TlsAcceptor, Arc<Place>)>,
+    emulator: Emulator,
+    shutdown: CancellationToken,
+) {
     let connections = TaskTracker::new();
     let kill = CancellationToken::new();
     loop {
@@ -92,10 +116,10 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+    async fn run(self, stream: TcpStream, tls: Option<(TlsAcceptor, Arc<Place>)>) {
         // Answers are small and wait for nothing: no use in holding them back.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = tls else { return self.requests(stream, Door::Plain, false).await };
+        let Some((tls, place)) = tls else { return self.requests(stream, Door::Plain, false).await };
         let shutdown = self.shutdown.clone();
         let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream));
         let shaken = tokio::select! {
@@ -104,8 +128,14 @@ impl Connection {
         };
         match shaken {
             Ok(stream) => {
-                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2".as_slice());
-                self.requests(stream, Door::Tls, is_http2).await;
+                let session = stream.get_ref().1;
+                let is_http2 = session.alpn_protocol() == Some(b"h2".as_slice());
+                let version = match session.protocol_version() {
+                    Some(rustls::ProtocolVersion::TLSv1_2) => Some("TLS1_2"),
+                    Some(rustls::ProtocolVersion::TLSv1_3) => Some("TLS1_3"),
+                    _ => None,
+                };
+                self.requests(stream, Door::Tls { place, version }, is_http2).await;
             }
             Err(error) => {
                 tracing::debug!(peer = %self.peer, error = %chain(&error), "no TLS handshake");
@@ -115,9 +145,10 @@ impl Connection {
 
     async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, door: Door, is_http2: bool) {
         let Self { peer, emulator, shutdown } = self;
-        let token = shutdown.clone();
+        let (token, door) = (shutdown.clone(), Arc::new(door));
         let service = tower::service_fn(move |request: Request<Incoming>| {
-            answer(emulator.clone(), door, peer, request, token.clone())
+            let (emulator, door, token) = (emulator.clone(), Arc::clone(&door), token.clone());
+            async move { answer(emulator, &door, peer, request, token).await }
         });
         let service = ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)).service(service);
         let mut builder = auto::Builder::new(TokioExecutor::new());

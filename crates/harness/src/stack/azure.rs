@@ -104,16 +104,16 @@ fn emulator_config(config: &StackConfig, secrets: &Secrets, data_dir: PathBuf) -
         region: config.region.clone(),
         vaults: vec![VaultConfig::new(name)],
         principals: vec![
-            Principal {
-                client_id: CLIENT_ID,
-                object_id: OBJECT_ID,
-                kind: PrincipalKind::ServicePrincipal { client_secret: secret(&secrets.client_secret) },
-            },
-            Principal {
-                client_id: MACHINE_CLIENT_ID,
-                object_id: MACHINE_OBJECT_ID,
-                kind: PrincipalKind::SystemAssigned { resource_id: MACHINE_RESOURCE_ID.to_owned() },
-            },
+            Principal::new(
+                CLIENT_ID,
+                OBJECT_ID,
+                PrincipalKind::ServicePrincipal { client_secret: Some(secret(&secrets.client_secret)) },
+            ),
+            Principal::new(
+                MACHINE_CLIENT_ID,
+                MACHINE_OBJECT_ID,
+                PrincipalKind::SystemAssigned { resource_id: MACHINE_RESOURCE_ID.to_owned() },
+            ),
         ],
         identity_header: Some(secret(&secrets.identity_header)),
         data_dir: Some(data_dir),

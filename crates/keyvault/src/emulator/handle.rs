@@ -1,17 +1,23 @@
 //! The emulator: its vaults in service, its identities, its faults and its journal, behind one cheap handle.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use clock::Clock;
+use serde::Serialize;
 use uuid::Uuid;
 
-use crate::config::Config;
+use crate::access::Roster;
+use crate::audit::{AuditRecord, ExpiryWatch, GridEvent, Log};
+use crate::config::{Config, VaultKind};
 use crate::control::Control;
-use crate::emulator::LiveVault;
+use crate::emulator::{LiveVault, VaultRules};
 use crate::faults::Faults;
 use crate::identity::{Directory, TokenAuthority};
 use crate::journal::Journal;
+use crate::limits::Throttle;
 use crate::storage::{OpenError, Store};
 use crate::vault::{Keyring, VaultName};
 
@@ -24,13 +30,21 @@ pub struct Emulator {
 #[derive(Debug)]
 struct Inner {
     tenant_id: Uuid,
+    subscription_id: Uuid,
+    resource_group: String,
     region: String,
     clock: Clock,
     vaults: BTreeMap<VaultName, Arc<LiveVault>>,
     directory: Directory,
     tokens: TokenAuthority,
+    roster: RwLock<Roster>,
+    role_propagation: Duration,
+    throttle: Throttle,
     faults: Faults,
     journal: Journal,
+    audit: Log<AuditRecord>,
+    events: Log<GridEvent>,
+    expiry: ExpiryWatch,
 }
 
 impl Emulator {
@@ -54,22 +68,39 @@ impl Emulator {
                 Some(data_dir) => store.load(&vault.name, data_dir)?,
             };
             let keyring = Keyring::new(vault.recovery, keys);
-            let live =
-                LiveVault::new(vault.name.clone(), vault.kind, keyring, Arc::clone(&store), config.clock.clone());
+            let live = LiveVault::new(
+                vault.name.clone(),
+                vault.kind,
+                VaultRules { access: vault.access, network: vault.network },
+                keyring,
+                Arc::clone(&store),
+                config.clock.clone(),
+            );
             vaults.insert(vault.name, Arc::new(live));
         }
-        Ok(Self {
+        let emulator = Self {
             inner: Arc::new(Inner {
                 tenant_id: config.tenant_id,
+                subscription_id: config.subscription_id,
+                resource_group: config.resource_group,
                 region: config.region,
                 clock: config.clock,
                 vaults,
                 directory: Directory::new(config.principals, config.identity_header),
                 tokens: TokenAuthority::new(config.tenant_id, store),
+                roster: RwLock::new(Roster::new(config.role_assignments)),
+                role_propagation: config.role_propagation,
+                throttle: Throttle::new(config.limits),
                 faults: Faults::new(),
                 journal: Journal::default(),
+                audit: open_log(config.audit_log.as_deref())?,
+                events: open_log(config.event_log.as_deref())?,
+                expiry: ExpiryWatch::default(),
             }),
-        })
+        };
+        // What has ended while nobody ran is old news.
+        let _ = emulator.due_events();
+        Ok(emulator)
     }
 
     /// The other door: faults, counters, and a look inside.
@@ -109,7 +140,51 @@ impl Emulator {
         &self.inner.faults
     }
 
+    /// The ARM id of a vault.
+    pub(crate) fn resource_id(&self, vault: &LiveVault) -> String {
+        let Inner { subscription_id, resource_group, .. } = &*self.inner;
+        let kind = match vault.kind() {
+            VaultKind::ManagedHsm => "managedHSMs",
+            VaultKind::Vault => "vaults",
+        };
+        let name = vault.name();
+        format!(
+            "/subscriptions/{subscription_id}/resourceGroups/{resource_group}/providers/Microsoft.KeyVault/{kind}/{name}"
+        )
+    }
+
+    pub(crate) fn roster(&self) -> RwLockReadGuard<'_, Roster> {
+        self.inner.roster.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes role assignments; what is given or taken back counts after the second argument.
+    pub(crate) fn change_roster<T>(&self, change: impl FnOnce(&mut Roster, Duration) -> T) -> T {
+        let mut roster = self.inner.roster.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut roster, self.inner.role_propagation)
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.inner.throttle
+    }
+
+    pub(crate) fn audit(&self) -> &Log<AuditRecord> {
+        &self.inner.audit
+    }
+
+    pub(crate) fn events(&self) -> &Log<GridEvent> {
+        &self.inner.events
+    }
+
+    pub(crate) fn expiry(&self) -> &ExpiryWatch {
+        &self.inner.expiry
+    }
+
     pub(crate) fn journal(&self) -> &Journal {
         &self.inner.journal
     }
+}
+
+fn open_log<T: Clone + Serialize>(path: Option<&Path>) -> Result<Log<T>, OpenError> {
+    let named = || path.map(Path::to_owned).unwrap_or_default();
+    Log::open(path).map_err(|source| OpenError::DataDir { path: named(), source })
 }

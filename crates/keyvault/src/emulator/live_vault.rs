@@ -9,15 +9,20 @@ use clock::Clock;
 use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::access::{AccessModel, ObjectKind};
+use crate::audit::ObjectLife;
 use crate::config::VaultKind;
+use crate::limits::Material;
+use crate::network::NetworkRules;
 use crate::storage::{Store, StoreError};
-use crate::vault::{Change, CryptoError, Keyring, RsaKey, RsaSize, VaultError, VaultName, VersionId};
+use crate::vault::{Change, CryptoError, Key, Keyring, RsaKey, RsaSize, VaultError, VaultName, VersionId};
 
 /// A vault in service.
 #[derive(Debug)]
 pub(crate) struct LiveVault {
     name: VaultName,
     kind: VaultKind,
+    rules: RwLock<VaultRules>,
     keyring: RwLock<Keyring>,
     /// Held while a change is decided and written.
     turn: Mutex<()>,
@@ -26,8 +31,23 @@ pub(crate) struct LiveVault {
 }
 
 impl LiveVault {
-    pub(crate) fn new(name: VaultName, kind: VaultKind, keyring: Keyring, store: Arc<Store>, clock: Clock) -> Self {
-        Self { name, kind, keyring: RwLock::new(keyring), turn: Mutex::new(()), store, clock }
+    pub(crate) fn new(
+        name: VaultName,
+        kind: VaultKind,
+        rules: VaultRules,
+        keyring: Keyring,
+        store: Arc<Store>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            rules: RwLock::new(rules),
+            keyring: RwLock::new(keyring),
+            turn: Mutex::new(()),
+            store,
+            clock,
+        }
     }
 
     pub(crate) fn name(&self) -> &VaultName {
@@ -36,6 +56,16 @@ impl LiveVault {
 
     pub(crate) fn kind(&self) -> VaultKind {
         self.kind
+    }
+
+    /// Who may call, and from where.
+    pub(crate) fn rules(&self) -> RwLockReadGuard<'_, VaultRules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes who may call, or from where. `Differs:` it counts at once, and is not kept over a restart.
+    pub(crate) fn change_rules(&self, change: impl FnOnce(&mut VaultRules)) {
+        change(&mut self.rules.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Looks at the keys. What retention has ended for is purged first, for good.
@@ -53,6 +83,36 @@ impl LiveVault {
         }
         let looked = look(&self.keyring(), now);
         looked.map_err(ServiceError::Refused)
+    }
+
+    /// The latest version of each object, as far as its life goes.
+    pub(crate) fn lives(&self) -> Vec<ObjectLife> {
+        let life = |key: &Arc<Key>| {
+            let (latest, attributes) = (key.latest(), key.latest().attributes);
+            ObjectLife {
+                kind: ObjectKind::Key,
+                name: key.name().to_string(),
+                version: latest.id.to_string(),
+                not_before: attributes.not_before,
+                expires: attributes.expires,
+            }
+        };
+        self.inspect(|keyring, _| keyring.list(None).map(life).collect())
+    }
+
+    /// The latest version of one object.
+    pub(crate) fn life(&self, kind: ObjectKind, name: &str) -> Option<ObjectLife> {
+        self.lives().into_iter().find(|life| life.kind == kind && life.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The material of a key, as the limits see it: that of a version, or of the latest.
+    pub(crate) fn material(&self, name: &str, version: Option<&str>) -> Option<Material> {
+        let name = name.parse().ok()?;
+        let version = version.map(str::parse).transpose().ok()?;
+        self.inspect(|keyring, _| {
+            let (_, version) = keyring.find(&name, version).ok()?;
+            Some(Material { is_hsm: false, rsa_bits: Some(8 * version.material.size().bytes()) })
+        })
     }
 
     /// Looks at the keys as they are, at once: for the control door.
@@ -125,6 +185,13 @@ impl LiveVault {
     fn keyring(&self) -> RwLockReadGuard<'_, Keyring> {
         self.keyring.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who may call a vault, and from where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct VaultRules {
+    pub(crate) access: AccessModel,
+    pub(crate) network: NetworkRules,
 }
 
 /// Why an operation was not carried out.

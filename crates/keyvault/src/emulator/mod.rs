@@ -2,6 +2,7 @@
 
 mod handle;
 mod live_vault;
+mod notices;
 
 pub use handle::Emulator;
-pub(crate) use live_vault::{LiveVault, ServiceError};
+pub(crate) use live_vault::{LiveVault, ServiceError, VaultRules};

@@ -15,7 +15,7 @@ use crate::faults::Verdict;
 use crate::http::assumed;
 use crate::http::inbound::BodyError;
 use crate::http::reply::Reply;
-use crate::identity::{BearerError, Caller};
+use crate::identity::BearerError;
 use crate::vault::{VaultError, VaultName};
 
 /// A refusal as the caller sees it.
@@ -46,22 +46,6 @@ impl ApiError {
         let names: Vec<_> = vaults.map(VaultName::as_str).collect();
         let known = names.join(", ");
         Self::new(status, code, format!("This stack has no vault at {host}. Its vaults: {known}."))
-    }
-
-    /// A principal that is not declared: it may do nothing.
-    ///
-    /// Captured: hashicorp/terraform-provider-azurerm#27817. `Differs:` the resource is named without subscription and
-    /// group, which a stack does not have yet.
-    pub(super) fn forbidden(caller: &Caller, action: &str, vault: &VaultName, region: &str) -> Self {
-        let Caller { client_id, object_id, issuer } = caller;
-        let message = format!(
-            "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role \
-             definitions were changed recently, please observe propagation time.\r\nCaller: \
-             appid={client_id};oid={object_id};iss={issuer}\r\nAction: '{action}'\r\nResource: \
-             '/providers/microsoft.keyvault/vaults/{vault}'\r\nAssignment: (not found)\r\nDenyAssignmentId: \
-             null\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: {vault};location={region}\r\n"
-        );
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_inner("ForbiddenByRbac")
     }
 
     /// The refusal of an injected fault.
@@ -96,18 +80,27 @@ impl ApiError {
         };
         let mut reply = Reply::json(self.status, &Envelope { error })
             .with_error_code(self.code.clone().into_owned())
-            .with_inner_code(self.inner.clone().map(Cow::into_owned));
+            .with_inner_code(self.inner.clone().map(Cow::into_owned))
+            .with_error_message(self.message.clone());
         if let Some(seconds) = self.retry_after_seconds {
             reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         reply
     }
 
-    fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    /// A refusal without an inner code.
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code: Cow::Borrowed(code), message: message.into(), inner: None, retry_after_seconds: None }
     }
 
-    fn with_inner(mut self, code: &'static str) -> Self {
+    /// Adds `Retry-After`.
+    pub(super) fn with_retry_after(mut self, seconds: Option<u32>) -> Self {
+        self.retry_after_seconds = seconds;
+        self
+    }
+
+    /// Adds `error.innererror.code`.
+    pub(super) fn with_inner(mut self, code: &'static str) -> Self {
         self.inner = Some(Cow::Borrowed(code));
         self
     }
@@ -334,9 +327,6 @@ mod tests {
 
     #[tokio::test]
     async fn every_other_refusal() {
-        let caller =
-            Caller { client_id: "app".to_owned(), object_id: "object".to_owned(), issuer: "https://sts/".to_owned() };
-        let vault: VaultName = "kyanite".parse().unwrap();
         let fault = |status, retry_after_seconds| {
             let verdict = Verdict::Refuse { status, code: None, inner_code: None, message: None, retry_after_seconds };
             ApiError::fault(verdict).unwrap()
@@ -347,8 +337,7 @@ mod tests {
             ApiError::from(BodyError::TooSlow),
             ApiError::content_type(),
             ApiError::not_emulated("Secrets are"),
-            ApiError::no_such_vault("nobody.vault.azure.net", [&vault].into_iter()),
-            ApiError::forbidden(&caller, "Microsoft.KeyVault/vaults/keys/encrypt/action", &vault, "westeurope"),
+            ApiError::no_such_vault("nobody.vault.azure.net", [&"kyanite".parse().unwrap()].into_iter()),
             ApiError::internal(),
             fault(401, None),
             fault(403, None),

@@ -74,6 +74,20 @@ pub(super) fn key_not_yet_valid(operation: &str) -> String {
     format!("Operation {operation} is not allowed on a key that is not yet valid.")
 }
 
+/// Where a refusal by policy sends its reader.
+pub(super) const POLICY_HELP: &str = "https://go.microsoft.com/fwlink/?linkid=2125287";
+/// The firewall's refusal if trusted services are not exempt either.
+pub(super) const FIREWALL_WITHOUT_BYPASS: &str =
+    "Client address is not authorized and caller was ignored because bypass is set to None.";
+/// The refusal of a closed vault if trusted services are not exempt either; its beginning was observed.
+pub(super) const CONNECTION_WITHOUT_BYPASS: &str = "Connection is not an approved private link and caller was ignored because \
+     bypass is not set to 'AzureServices' and PublicNetworkAccess is set to 'Disabled'.";
+/// The refusal and inner code of a network security perimeter.
+pub(super) const PERIMETER: (&str, &str) =
+    ("Access is denied by the inbound rules of the network security perimeter.", "ForbiddenByNsp");
+/// Why a request over the subscription's limit is refused.
+pub(super) const SUBSCRIPTION_LIMIT: &str = "SubscriptionRequestTypeLimitReached";
+
 /// A path or verb there is not.
 pub(super) fn method_not_allowed(method: &str, operation: &str) -> String {
     format!("Method {method} does not allow operation '{operation}'")

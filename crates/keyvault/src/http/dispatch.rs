@@ -1,18 +1,12 @@
-//! From a request to its answer: which service the caller means, and the order in which the vault checks.
-//!
-//! The order: host, token (401), api-version and route, query and body (400), permission (403), existence (404, 409), state
-//! of the key (403), cryptography (400). A client's first request carries neither token nor body, so the token comes first.
-//! `Assumed:` the order, which is inferred from what the service's texts know when they are written; in particular that the
-//! token is asked for before the path is looked at.
-//! `Differs:` every declared principal may do everything, because access rules are not emulated yet.
+//! From a request to its answer: which service the caller means, and the headers that all answers of a vault have.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::X_CONTENT_TYPE_OPTIONS;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, DATE, EXPIRES, PRAGMA, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CACHE_CONTROL, DATE, EXPIRES, PRAGMA, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -22,26 +16,50 @@ use tokio_util::sync::CancellationToken;
 use crate::emulator::{Emulator, LiveVault};
 use crate::faults::{Side, Verdict};
 use crate::http::api_error::ApiError;
-use crate::http::api_version::ApiVersion;
 use crate::http::assumed;
-use crate::http::command::KeyCommand;
 use crate::http::host::CallerHost;
 use crate::http::inbound::Inbound;
-use crate::http::keys::VaultView;
 use crate::http::reply::Reply;
-use crate::http::route::KeyRoute;
-use crate::http::trace::{CLIENT_REQUEST_ID, Trace};
-use crate::identity::{Audience, EntraRoute, LOGIN_HOSTS, ManagedIdentityRoute};
+use crate::http::trace::{CLIENT_REQUEST_ID, Seen, Trace};
+use crate::http::vault_call::VaultCall;
+use crate::identity::{EntraRoute, LOGIN_HOSTS, ManagedIdentityRoute};
+use crate::network::{self, Place};
 use crate::operation::Operation;
 use crate::vault::VaultName;
 
 /// The listener that a request came in by.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Door {
     /// Plain HTTP: the machine's token endpoints, and the KMS plugin's proxy mode.
     Plain,
     /// TLS: vaults and Entra.
-    Tls,
+    Tls {
+        /// Where its callers stand.
+        place: Arc<Place>,
+        /// The version of TLS, as the audit log names it.
+        version: Option<&'static str>,
+    },
+}
+
+impl Door {
+    /// Where its callers stand.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Plain => Place::default(),
+            Self::Tls { place, .. } => Place::clone(place),
+        }
+    }
+
+    pub(super) fn tls_version(&self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Tls { version, .. } => *version,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain)
+    }
 }
 
 /// The connection is to be closed without an answer.
@@ -56,13 +74,13 @@ pub(crate) struct Dropped;
 /// [`Dropped`] if a fault says so, or at shutdown while a fault delays it.
 pub(crate) async fn answer(
     emulator: Emulator,
-    door: Door,
+    door: &Door,
     peer: SocketAddr,
     request: Request<Incoming>,
     shutdown: CancellationToken,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     let mut inbound = Inbound::new(request, peer);
-    if door == Door::Plain
+    if door.is_plain()
         && let Some(host) = host_in_path(&inbound)
     {
         inbound.enter(host);
@@ -72,10 +90,18 @@ pub(crate) async fn answer(
     let reply = match service(&emulator, door, &inbound) {
         Service::Entra { base } => context.entra(&base, &mut inbound, &mut trace).await?,
         Service::Machine => context.managed_identity(&inbound, &mut trace).await?,
-        Service::Nobody { refusal } => with_vault_headers(refusal.into_reply(), &emulator, &inbound, &trace),
+        Service::Nobody { refusal } => {
+            let network_info = network_info(inbound.peer().ip(), network::Path::Public);
+            with_vault_headers(refusal.into_reply(), &emulator, &inbound, &trace, network_info)
+        }
         Service::Vault { host, vault } => {
-            let reply = context.vault(&host, &vault, &mut inbound, &mut trace).await?;
-            with_vault_headers(reply, &emulator, &inbound, &trace)
+            let place = door.place();
+            let address = place.address(inbound.peer().ip());
+            let path = vault.rules().network.path(&place);
+            trace.audits(&vault, &host, &inbound, Seen { address, path, tls_version: door.tls_version() });
+            let call = VaultCall { emulator: &emulator, shutdown: &shutdown, host: &host, vault: &vault };
+            let reply = call.answer(&place, address, &mut inbound, &mut trace).await?;
+            with_vault_headers(reply, &emulator, &inbound, &trace, network_info(address, path))
         }
     };
     trace.finish(&reply);
@@ -95,16 +121,14 @@ fn host_in_path(inbound: &Inbound) -> Option<CallerHost> {
     inbound.host()?.in_path(inbound.segments().first()?)
 }
 
-fn service(emulator: &Emulator, door: Door, inbound: &Inbound) -> Service {
+fn service(emulator: &Emulator, door: &Door, inbound: &Inbound) -> Service {
     let Some(host) = inbound.host().cloned() else {
         // The machine's endpoints are known by their paths alone.
-        return match door {
-            Door::Plain => Service::Machine,
-            Door::Tls => Service::Nobody { refusal: ApiError::bad_parameter(assumed::HOST_MISSING) },
-        };
+        let refusal = ApiError::bad_parameter(assumed::HOST_MISSING);
+        return if door.is_plain() { Service::Machine } else { Service::Nobody { refusal } };
     };
     let is_entra = EntraRoute::parse(inbound.segments()).is_some();
-    if door == Door::Plain && host.vault_label().is_none() {
+    if door.is_plain() && host.vault_label().is_none() {
         // The proxy mode of the KMS plugin asks for tokens here too.
         return if is_entra { Service::Entra { base: format!("http://{host}") } } else { Service::Machine };
     }
@@ -163,59 +187,6 @@ impl Context<'_> {
         })
     }
 
-    async fn vault(
-        self,
-        host: &CallerHost,
-        vault: &Arc<LiveVault>,
-        inbound: &mut Inbound,
-        trace: &mut Trace,
-    ) -> Result<Reply, Dropped> {
-        let is_health = matches!(inbound.segments(), [only] if only.eq_ignore_ascii_case("healthstatus"));
-        trace.is(if is_health { Operation::Health } else { Operation::Authentication });
-        let verdict = self.emulator.faults().strike_arrival(Side::Vault, self.shutdown).await;
-        if let Some(refusal) = refusal(verdict)? {
-            return Ok(refusal.into_reply());
-        }
-        if is_health && *inbound.method() == Method::GET {
-            return Ok(Reply::bytes(StatusCode::OK, Bytes::from_static(assumed::HEALTH_BODY)));
-        }
-        let audience = Audience::of_vault(vault.kind(), host.port());
-        let caller = match self.emulator.tokens().verify(inbound.header(&AUTHORIZATION), &audience).await {
-            Ok(caller) => caller,
-            Err(error) => return Ok(challenged(ApiError::from(error), &audience, self.emulator)),
-        };
-        trace.by(&caller);
-        trace.is(Operation::Unknown);
-        let done = async {
-            let version = ApiVersion::parse(inbound.query("api-version"))?;
-            let route = KeyRoute::parse(inbound.method(), inbound.segments())?;
-            trace.is(route.operation());
-            let verdict = self.emulator.faults().strike_operation(route.operation(), self.shutdown).await;
-            if let Some(refusal) = refusal(verdict).map_err(Stop::Dropped)? {
-                return Err(Stop::Refused(refusal));
-            }
-            if matches!(route, KeyRoute::Rotate { .. }) && !version.has_rotation() {
-                let method = inbound.method().as_str();
-                return Err(ApiError::bad_parameter(assumed::method_not_allowed(method, "rotate")).into());
-            }
-            let action = route.data_action();
-            let command = KeyCommand::read(route, inbound).await?;
-            if self.emulator.directory().by_object_id(&caller.object_id).is_none() {
-                let region = self.emulator.region();
-                return Err(ApiError::forbidden(&caller, action, vault.name(), region).into());
-            }
-            let view = VaultView { vault, host, version: &version };
-            let answer = view.carry_out(command).await?;
-            trace.uses(answer.key_id);
-            Ok(answer.reply)
-        };
-        match done.await {
-            Ok(reply) => Ok(reply),
-            Err(Stop::Dropped(dropped)) => Err(dropped),
-            Err(Stop::Refused(refusal)) => Ok(refusal.into_reply()),
-        }
-    }
-
     /// The refusal that a fault on the identity endpoints demands, in their shape.
     async fn identity_faults(self, operation: Operation) -> Result<Option<Reply>, Dropped> {
         let faults = self.emulator.faults();
@@ -241,47 +212,17 @@ impl Context<'_> {
     }
 }
 
-/// Why an operation ends early.
-enum Stop {
-    Dropped(Dropped),
-    Refused(ApiError),
-}
-
-impl From<ApiError> for Stop {
-    fn from(refusal: ApiError) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-fn refusal(verdict: Verdict) -> Result<Option<ApiError>, Dropped> {
-    match verdict {
-        Verdict::Drop => Err(Dropped),
-        verdict => Ok(ApiError::fault(verdict)),
-    }
-}
-
-/// A refusal of the token, with the challenge that tells where to get a better one.
-///
-/// The form is what every SDK parses: one space after the comma, quoted values without `=` or spaces in them.
-fn challenged(error: ApiError, audience: &Audience, emulator: &Emulator) -> Reply {
-    let is_unauthorized = error.status() == StatusCode::UNAUTHORIZED;
-    let mut reply = error.into_reply();
-    let tenant_id = emulator.tenant_id();
-    let challenge =
-        format!("Bearer authorization=\"https://login.microsoftonline.com/{tenant_id}\", resource=\"{audience}\"");
-    if let Ok(challenge) = HeaderValue::try_from(challenge)
-        && is_unauthorized
-    {
-        reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    }
-    reply
-}
-
 /// The headers that each answer of a vault carries.
 ///
 /// Captured in Azure/azure-sdk-for-net#38464 and #22002, hashicorp/terraform-provider-azurerm#12285.
 /// `Differs:` the `Date` is that of the stack's clock, so that it agrees with the times of the keys.
-fn with_vault_headers(mut reply: Reply, emulator: &Emulator, inbound: &Inbound, trace: &Trace) -> Reply {
+fn with_vault_headers(
+    mut reply: Reply,
+    emulator: &Emulator,
+    inbound: &Inbound,
+    trace: &Trace,
+    network_info: String,
+) -> Reply {
     let headers = reply.headers_mut();
     let fixed = [
         (CACHE_CONTROL, "no-cache"),
@@ -299,7 +240,7 @@ fn with_vault_headers(mut reply: Reply, emulator: &Emulator, inbound: &Inbound, 
         (REGION, Some(emulator.region().to_owned())),
         (REQUEST_ID, Some(trace.request_id())),
         (CLIENT_REQUEST_ID, inbound.header(&CLIENT_REQUEST_ID).map(str::to_owned)),
-        (NETWORK_INFO, Some(network_info(inbound.peer().ip()))),
+        (NETWORK_INFO, Some(network_info)),
         (DATE, date.ok()),
     ];
     for (name, value) in computed {
@@ -310,12 +251,15 @@ fn with_vault_headers(mut reply: Reply, emulator: &Emulator, inbound: &Inbound, 
     reply
 }
 
-/// How the service says from where it was reached. `Assumed:` the form for IPv6.
-fn network_info(peer: IpAddr) -> String {
-    match peer.to_canonical() {
-        IpAddr::V4(peer) => format!("conn_type=Ipv4;addr={peer};act_addr_fam=InterNetwork;"),
-        IpAddr::V6(peer) => format!("conn_type=Ipv6;addr={peer};act_addr_fam=InterNetworkV6;"),
-    }
+/// How the service says from where it was reached. `Assumed:` the forms for IPv6 and for a private link, of which only the
+/// address family was captured.
+fn network_info(address: IpAddr, path: network::Path) -> String {
+    let (kind, family) = match (path, address) {
+        (network::Path::PrivateLink, _) => ("PrivateLink", "InterNetworkV6"),
+        (_, IpAddr::V4(_)) => ("Ipv4", "InterNetwork"),
+        (_, IpAddr::V6(_)) => ("Ipv6", "InterNetworkV6"),
+    };
+    format!("conn_type={kind};addr={address};act_addr_fam={family};")
 }
 
 const REGION: HeaderName = HeaderName::from_static("x-ms-keyvault-region");

@@ -18,6 +18,7 @@ pub(crate) struct Inbound {
     path: String,
     segments: Vec<String>,
     query: Vec<(String, String)>,
+    query_text: Option<String>,
     host: Option<CallerHost>,
     headers: HeaderMap,
     body: Option<Incoming>,
@@ -32,6 +33,7 @@ impl Inbound {
             segments: segments(&path),
             path,
             query: query(&parts.uri),
+            query_text: parts.uri.query().map(str::to_owned),
             host: host(&parts.uri, &parts.headers),
             method: parts.method,
             headers: parts.headers,
@@ -52,6 +54,12 @@ impl Inbound {
     /// The path's segments, decoded. Empty ones are left out: clients send `/keys/{name}//encrypt` and `/keys/{name}/`.
     pub(crate) fn segments(&self) -> &[String] {
         &self.segments
+    }
+
+    /// The path and the query as they were sent.
+    pub(super) fn target(&self) -> String {
+        let question_mark = if self.query_text.is_some() { "?" } else { "" };
+        format!("{}{question_mark}{}", self.path, self.query_text.as_deref().unwrap_or_default())
     }
 
     /// The value of a query parameter; names are compared without regard to case and may arrive percent-encoded.

@@ -9,6 +9,7 @@ mod assumed;
 mod base64url;
 mod command;
 mod dispatch;
+mod forbidden;
 mod host;
 mod inbound;
 mod keys;
@@ -16,6 +17,7 @@ mod page;
 mod reply;
 mod route;
 mod trace;
+mod vault_call;
 mod wire;
 
 pub(crate) use dispatch::{Door, answer};

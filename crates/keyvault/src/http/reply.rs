@@ -19,6 +19,7 @@ pub(crate) struct Reply {
     body: Bytes,
     error_code: Option<String>,
     inner_code: Option<String>,
+    error_message: Option<String>,
 }
 
 impl Reply {
@@ -44,7 +45,14 @@ impl Reply {
 
     /// An answer without a body.
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new(), error_code: None, inner_code: None }
+        Self {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            error_code: None,
+            inner_code: None,
+            error_message: None,
+        }
     }
 
     /// Tells the journal `error.code`.
@@ -57,6 +65,16 @@ impl Reply {
     pub(super) fn with_inner_code(mut self, code: Option<String>) -> Self {
         self.inner_code = code;
         self
+    }
+
+    /// Tells the audit log `error.message`.
+    pub(super) fn with_error_message(mut self, message: impl Into<String>) -> Self {
+        self.error_message = Some(message.into());
+        self
+    }
+
+    pub(super) fn error_message(&self) -> Option<&str> {
+        self.error_message.as_deref()
     }
 
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {

@@ -115,25 +115,6 @@ impl KeyRoute {
             Self::Update { .. } => Operation::KeyUpdate,
         }
     }
-
-    /// The RBAC data action it needs: <https://learn.microsoft.com/azure/role-based-access-control/permissions/security>.
-    pub(super) fn data_action(&self) -> &'static str {
-        match self {
-            Self::Create { .. } => "Microsoft.KeyVault/vaults/keys/create/action",
-            Self::Crypt { crypt: Crypt::Decrypt, .. } => "Microsoft.KeyVault/vaults/keys/decrypt/action",
-            Self::Crypt { crypt: Crypt::Encrypt, .. } => "Microsoft.KeyVault/vaults/keys/encrypt/action",
-            Self::Crypt { crypt: Crypt::UnwrapKey, .. } => "Microsoft.KeyVault/vaults/keys/unwrap/action",
-            Self::Crypt { crypt: Crypt::WrapKey, .. } => "Microsoft.KeyVault/vaults/keys/wrap/action",
-            Self::Delete { .. } => "Microsoft.KeyVault/vaults/keys/delete",
-            Self::Get { .. } | Self::GetDeleted { .. } | Self::List | Self::ListDeleted | Self::ListVersions { .. } => {
-                "Microsoft.KeyVault/vaults/keys/read"
-            }
-            Self::Purge { .. } => "Microsoft.KeyVault/vaults/keys/purge/action",
-            Self::Recover { .. } => "Microsoft.KeyVault/vaults/keys/recover/action",
-            Self::Rotate { .. } => "Microsoft.KeyVault/vaults/keys/rotate/action",
-            Self::Update { .. } => "Microsoft.KeyVault/vaults/keys/update/action",
-        }
-    }
 }
 
 impl Crypt {

@@ -1,16 +1,21 @@
 //! Follows one request and enters it into the journal when it ends, be it answered, dropped or given up.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
-use http::HeaderName;
 use http::header::USER_AGENT;
+use http::{HeaderName, StatusCode};
 use uuid::Uuid;
 
-use crate::emulator::Emulator;
+use crate::access::{AssignmentId, ObjectKind};
+use crate::audit::{AuditClaim, AuditRecord};
+use crate::emulator::{Emulator, LiveVault};
+use crate::http::host::CallerHost;
 use crate::http::inbound::Inbound;
 use crate::http::reply::Reply;
 use crate::identity::Caller;
 use crate::journal::RequestRecord;
+use crate::network;
 use crate::operation::Operation;
 
 /// One request on its way. Dropping it enters it as not answered.
@@ -19,6 +24,8 @@ pub(super) struct Trace {
     started: Instant,
     /// `None` once it has been entered.
     record: Option<RequestRecord>,
+    /// What the audit log will say; `None` if it says nothing.
+    audit: Option<AuditRecord>,
 }
 
 impl Trace {
@@ -39,7 +46,44 @@ impl Trace {
             user_agent: inbound.header(&USER_AGENT).map(str::to_owned),
             duration_micros: 0,
         };
-        Self { emulator: emulator.clone(), started: Instant::now(), record: Some(record) }
+        Self { emulator: emulator.clone(), started: Instant::now(), record: Some(record), audit: None }
+    }
+
+    /// Makes it a request that the audit log of a vault tells of.
+    pub(super) fn audits(&mut self, vault: &LiveVault, host: &CallerHost, inbound: &Inbound, seen: Seen) {
+        let Some(record) = &self.record else { return };
+        let resource_id = self.emulator.resource_id(vault);
+        let mut audit = AuditRecord::notice(record.at, &resource_id, "", object_url(host, inbound));
+        inbound.query("api-version").unwrap_or_default().clone_into(&mut audit.operation_version);
+        audit.caller_ip_address = seen.address.to_string();
+        audit.correlation_id = record.client_request_id.clone().unwrap_or_default();
+        let properties = &mut audit.properties;
+        properties.client_info = record.user_agent.clone().unwrap_or_default();
+        properties.request_uri = format!("https://{host}{}", inbound.target());
+        properties.http_method.clone_from(&record.method);
+        properties.addr_auth_type = Some(
+            match seen.path {
+                network::Path::PrivateLink => "PrivateLink",
+                network::Path::Public => "PublicIP",
+                network::Path::Subnet => "Subnet",
+            }
+            .to_owned(),
+        );
+        properties.tls_version = seen.tls_version.map(str::to_owned);
+        self.audit = Some(audit);
+    }
+
+    /// The audit log tells nothing of it after all: it needs no token.
+    pub(super) fn is_unaudited(&mut self) {
+        self.audit = None;
+    }
+
+    /// Why the caller was allowed to, or that no role allowed it.
+    pub(super) fn authorized(&mut self, assignment: Option<AssignmentId>) {
+        if let Some(audit) = &mut self.audit {
+            audit.properties.is_rbac_authorized = Some(assignment.is_some());
+            audit.properties.applied_assignment_id = assignment.map(AssignmentId::shown);
+        }
     }
 
     pub(super) fn is(&mut self, operation: Operation) {
@@ -48,6 +92,10 @@ impl Trace {
 
     pub(super) fn by(&mut self, caller: &Caller) {
         self.note(|record| record.client_id = Some(caller.client_id.clone()));
+        if let Some(audit) = &mut self.audit {
+            let claim = AuditClaim { object_id: caller.object_id.clone(), appid: caller.client_id.clone() };
+            audit.identity.claim = Some(claim);
+        }
     }
 
     pub(super) fn uses(&mut self, key_id: Option<String>) {
@@ -60,6 +108,11 @@ impl Trace {
     }
 
     pub(super) fn finish(mut self, reply: &Reply) {
+        if let Some(audit) = &mut self.audit {
+            audit.properties.http_status_code = Some(reply.status().as_u16());
+            audit.result_signature = signature(reply.status());
+            reply.error_message().unwrap_or_default().clone_into(&mut audit.result_description);
+        }
         self.note(|record| {
             record.status = Some(reply.status().as_u16());
             record.error_code = reply.error_code().map(str::to_owned);
@@ -87,9 +140,46 @@ impl Trace {
                 micros = record.duration_micros,
                 "request"
             );
+            if let Some(mut audit) = self.audit.take() {
+                audit.operation_name = record.operation.to_string();
+                audit.duration_ms = (record.duration_micros / 1_000).to_string();
+                if record.status.is_none_or(|status| status >= 400) {
+                    "Failed".clone_into(&mut audit.result_type);
+                }
+                if record.status.is_none() {
+                    audit.result_signature.clear();
+                }
+                if let Some(id) = &record.key_id {
+                    audit.properties.id.clone_from(id);
+                }
+                self.emulator.audit().append(audit);
+            }
             self.emulator.journal().record(record);
         }
     }
+}
+
+/// From where and how a request came, as the vault sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub(super) address: IpAddr,
+    pub(super) path: network::Path,
+    pub(super) tls_version: Option<&'static str>,
+}
+
+/// The id of the object that a path is about; of the vault if it is about none.
+fn object_url(host: &CallerHost, inbound: &Inbound) -> String {
+    let segments = inbound.segments();
+    let collection = segments.first().and_then(|first| ObjectKind::of_collection(first));
+    match (collection, segments.get(1)) {
+        (Some(kind), Some(name)) => format!("https://{host}/{}/{name}", kind.collection()),
+        _ => format!("https://{host}/"),
+    }
+}
+
+/// A status by name, as .NET names it: `OK`, `NotFound`, `TooManyRequests`.
+fn signature(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or_default().replace([' ', '-'], "")
 }
 
 impl Drop for Trace {

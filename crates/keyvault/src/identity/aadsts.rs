@@ -15,16 +15,26 @@ use crate::http::Reply;
 /// A refusal by a token endpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// An assertion was sent instead of a secret.
-    AssertionNotEmulated,
+    /// An assertion is for somebody else.
+    AssertionAudience { found: String },
+    /// An assertion is no token, or lacks a claim.
+    AssertionMalformed,
+    /// The signature of an assertion does not hold.
+    AssertionSignature { thumbprint: String },
+    /// An assertion is not valid now. Times as Entra shows them.
+    AssertionTime { now: String, not_before: String, expires: String },
     /// The body breaks off, is too long, or too slow.
     Body { reason: &'static str },
+    /// No certificate of the application signed this assertion.
+    CertificateNotFound { thumbprint: String },
     /// No application has this client id.
     ClientNotFound { client_id: String, tenant: String },
     /// The secret is not the application's.
     ClientSecretInvalid { client_id: String },
     /// Neither secret nor assertion.
     ClientSecretMissing,
+    /// A stranger's token matches no federated credential: by issuer, audience or subject, whichever differs first.
+    FederationNotFound { number: u32, claim: &'static str, found: String },
     /// Not the flow of an application.
     GrantUnsupported { grant_type: String },
     /// Our own failure.
@@ -71,7 +81,13 @@ impl Refusal {
         let bad = StatusCode::BAD_REQUEST;
         let unauthorized = StatusCode::UNAUTHORIZED;
         match self {
-            Self::AssertionNotEmulated | Self::Body { .. } => (bad, "invalid_request", None),
+            Self::AssertionAudience { .. } => (unauthorized, "invalid_client", Some(700_023)),
+            Self::AssertionMalformed => (unauthorized, "invalid_client", Some(50_027)),
+            Self::AssertionSignature { .. } => (unauthorized, "invalid_client", Some(50_013)),
+            Self::AssertionTime { .. } => (unauthorized, "invalid_client", Some(700_024)),
+            Self::Body { .. } => (bad, "invalid_request", None),
+            Self::CertificateNotFound { .. } => (unauthorized, "invalid_client", Some(700_027)),
+            Self::FederationNotFound { number, .. } => (unauthorized, "invalid_client", Some(*number)),
             Self::ParameterMissing { .. } => (bad, "invalid_request", Some(900_144)),
             Self::ClientNotFound { .. } => (bad, "unauthorized_client", Some(700_016)),
             Self::ClientSecretInvalid { .. } => (unauthorized, "invalid_client", Some(7_000_215)),
@@ -89,12 +105,29 @@ impl Refusal {
     /// What `error_description` says after the number.
     fn text(&self) -> String {
         match self {
-            Self::AssertionNotEmulated => {
-                "Kyanite does not emulate client assertions yet: send a client_secret.".to_owned()
+            Self::AssertionAudience { found } => {
+                format!("Client assertion audience claim does not match Realm issuer. Found: '{found}'.")
             }
+            Self::AssertionMalformed => "JWT token is invalid or malformed.".to_owned(),
+            Self::AssertionSignature { thumbprint } => format!(
+                "Assertion failed signature validation. [Reason - The provided signature value did not match the \
+                 expected signature value., Thumbprint of key used by client: '{thumbprint}']"
+            ),
+            Self::AssertionTime { now, not_before, expires } => format!(
+                "Client assertion is not within its valid time range. Current time: {now}, assertion valid from \
+                 {not_before}, expiry time of assertion {expires}."
+            ),
             Self::Body { reason } => {
                 format!("The request body cannot be read: {reason}.")
             }
+            Self::CertificateNotFound { thumbprint } => format!(
+                "The certificate with identifier used to sign the client assertion is not registered on application. \
+                 [Reason - The key was not found., Thumbprint of key used by client: '{thumbprint}']"
+            ),
+            Self::FederationNotFound { claim, found, .. } => format!(
+                "No matching federated identity record found for presented assertion {claim} '{found}'. Check your \
+                 federated identity credential Subject, Audience and Issuer against the presented assertion."
+            ),
             Self::ClientNotFound { client_id, tenant } => format!(
                 "Application with identifier '{client_id}' was not found in the directory '{tenant}'. This can happen if \
                  the application has not been installed by the administrator of the tenant or consented to by any user \

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::config::{Principal, PrincipalKind, Secret, VaultKind};
     use crate::identity::signing_key::SigningKey;
-    use crate::identity::token::sign;
+    use crate::identity::token::{Proof, sign};
     use crate::storage::Store;
 
     fn authority() -> TokenAuthority {
@@ -182,11 +182,8 @@ mod tests {
     }
 
     fn principal() -> Principal {
-        Principal {
-            client_id: Uuid::from_u128(2),
-            object_id: Uuid::from_u128(3),
-            kind: PrincipalKind::ServicePrincipal { client_secret: Secret::new("secret".to_owned()) },
-        }
+        let kind = PrincipalKind::ServicePrincipal { client_secret: Some(Secret::new("secret".to_owned())) };
+        Principal::new(Uuid::from_u128(2), Uuid::from_u128(3), kind)
     }
 
     fn issued_at() -> Timestamp {
@@ -196,7 +193,12 @@ mod tests {
     async fn token(authority: &TokenAuthority, audience: &str) -> String {
         let audience = Audience::from_resource(audience).unwrap();
         let lifetime = Duration::from_hours(1);
-        authority.issue(&principal(), &audience, issued_at(), lifetime).await.unwrap().expose().to_owned()
+        authority
+            .issue(&principal(), Proof::Secret, &audience, issued_at(), lifetime)
+            .await
+            .unwrap()
+            .expose()
+            .to_owned()
     }
 
     async fn verified(authority: &TokenAuthority, token: &str, now: Timestamp) -> Result<Caller, BearerError> {

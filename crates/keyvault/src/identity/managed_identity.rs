@@ -4,6 +4,7 @@
 //! <https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference>.
 //! `Assumed:` the error texts, and the shape of App Service's errors.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
@@ -15,7 +16,7 @@ use crate::emulator::Emulator;
 use crate::http::{Inbound, Reply};
 use crate::identity::audience::Audience;
 use crate::identity::directory::{IdentitySelector, Selected};
-use crate::identity::token::real_now;
+use crate::identity::token::{Proof, real_now};
 
 /// A token endpoint of the machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,9 +74,9 @@ impl ManagedIdentityRoute {
             let text = format!("AADSTS500011: The resource principal named {resource} was not found in the tenant");
             Refusal::new(StatusCode::BAD_REQUEST, "invalid_resource", text)
         })?;
-        let principal = match emulator.directory().managed_identity(&selector(inbound)) {
+        let principal = match &emulator.directory().managed_identity(&selector(inbound)) {
             Selected::None => return Err(bad("Identity not found")),
-            Selected::One(principal) => principal,
+            Selected::One(principal) => Arc::clone(principal),
             Selected::Several => {
                 return Err(bad(
                     "Multiple user assigned identities exist, please specify the clientId / resourceId of \
@@ -83,7 +84,7 @@ impl ManagedIdentityRoute {
                 ));
             }
         };
-        let issued = emulator.tokens().issue(principal, &audience, real_now(), TOKEN_LIFETIME).await;
+        let issued = emulator.tokens().issue(&principal, Proof::Assertion, &audience, real_now(), TOKEN_LIFETIME).await;
         let issued = issued.map_err(|error| {
             tracing::error!(error = %chain(&error), "no token issued");
             Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown", "Failed to retrieve token".to_owned())

@@ -41,12 +41,13 @@ impl TokenAuthority {
     pub(super) async fn issue(
         &self,
         principal: &Principal,
+        proof: Proof,
         audience: &Audience,
         now: Timestamp,
         lifetime: Duration,
     ) -> Result<IssuedToken, TokenError> {
         let key = self.key().await.map_err(|source| TokenError::Key { source })?;
-        let claims = Claims::new(self.tenant_id, principal, audience, now, lifetime);
+        let claims = Claims::new(self.tenant_id, principal, proof, audience, now, lifetime);
         let (not_before, expires) = (claims.nbf, claims.exp);
         let text = sign(key, &claims).map_err(|source| TokenError::Sign { source })?;
         Ok(IssuedToken { text: Zeroizing::new(text), not_before, expires, lifetime })
@@ -107,6 +108,14 @@ impl IssuedToken {
     }
 }
 
+/// How a client proved itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Proof {
+    /// By something it signed: a certificate, which managed identities use inside too, or a stranger's token.
+    Assertion,
+    Secret,
+}
+
 /// Why a token could not be issued.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
@@ -156,15 +165,25 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    fn new(tenant_id: Uuid, principal: &Principal, audience: &Audience, now: Timestamp, lifetime: Duration) -> Self {
+    fn new(
+        tenant_id: Uuid,
+        principal: &Principal,
+        proof: Proof,
+        audience: &Audience,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Self {
         let v2 = audience.is_application_id();
         let client_id = principal.client_id.to_string();
-        // How the client proved itself: 1 is a secret, 2 a certificate, which is how managed identities do it inside.
-        let (proof, resource_id) = match &principal.kind {
-            PrincipalKind::ServicePrincipal { .. } => ("1", None),
+        let resource_id = match &principal.kind {
+            PrincipalKind::ServicePrincipal { .. } => None,
             PrincipalKind::SystemAssigned { resource_id } | PrincipalKind::UserAssigned { resource_id } => {
-                ("2", Some(resource_id.clone()))
+                Some(resource_id.clone())
             }
+        };
+        let proof = match proof {
+            Proof::Secret => "1",
+            Proof::Assertion => "2",
         };
         let for_v1 = |value: String| (!v2).then_some(value);
         let for_v2 = |value: String| v2.then_some(value);

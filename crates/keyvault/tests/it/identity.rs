@@ -199,10 +199,9 @@ async fn a_machine_gets_its_token_in_both_forms() {
 
 #[tokio::test]
 async fn a_machine_with_several_identities_must_say_which() {
-    let user_assigned = |index: u128| Principal {
-        client_id: Uuid::from_u128(index),
-        object_id: Uuid::from_u128(index + 100),
-        kind: PrincipalKind::UserAssigned { resource_id: format!("/identities/{index}") },
+    let user_assigned = |index: u128| {
+        let kind = PrincipalKind::UserAssigned { resource_id: format!("/identities/{index}") };
+        Principal::new(Uuid::from_u128(index), Uuid::from_u128(index + 100), kind)
     };
     let principals = vec![user_assigned(1), user_assigned(2)];
     let stack = Stack::start_with(Config { principals, identity_header: None, ..config() }).await;

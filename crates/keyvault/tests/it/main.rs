@@ -3,6 +3,12 @@
 //! `cfg(test)` is always true here; it is how clippy knows that helpers, too, may panic.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
+mod assertions;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hosts;
@@ -10,6 +16,8 @@ mod hosts;
 mod identity;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod network;
 #[cfg(test)]
 mod persistence;
 #[cfg(test)]

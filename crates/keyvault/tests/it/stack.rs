@@ -35,6 +35,7 @@ pub(crate) struct Stack {
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) control: Control,
+    pub(crate) emulator: Emulator,
     pub(crate) tls: SocketAddr,
     pub(crate) plain: SocketAddr,
     pub(crate) authority: Authority,
@@ -74,16 +75,16 @@ pub(crate) fn config() -> Config {
     Config {
         vaults: vec![VaultConfig::new("kyanite".parse().unwrap())],
         principals: vec![
-            Principal {
-                client_id: CLIENT_ID.parse().unwrap(),
-                object_id: OBJECT_ID.parse().unwrap(),
-                kind: PrincipalKind::ServicePrincipal { client_secret: Secret::new(CLIENT_SECRET.to_owned()) },
-            },
-            Principal {
-                client_id: MACHINE_CLIENT_ID.parse().unwrap(),
-                object_id: Uuid::from_u128(5),
-                kind: PrincipalKind::SystemAssigned { resource_id: "/subscriptions/s/vm".to_owned() },
-            },
+            Principal::new(
+                CLIENT_ID.parse().unwrap(),
+                OBJECT_ID.parse().unwrap(),
+                PrincipalKind::ServicePrincipal { client_secret: Some(Secret::new(CLIENT_SECRET.to_owned())) },
+            ),
+            Principal::new(
+                MACHINE_CLIENT_ID.parse().unwrap(),
+                Uuid::from_u128(5),
+                PrincipalKind::SystemAssigned { resource_id: "/subscriptions/s/vm".to_owned() },
+            ),
         ],
         identity_header: Some(Secret::new(IDENTITY_HEADER.to_owned())),
         ..Config::new(TENANT.parse().unwrap(), Clock::new())
@@ -115,6 +116,7 @@ impl Stack {
             client: client(&authority, tls_address).build().unwrap(),
             clock,
             control: emulator.control(),
+            emulator,
             tls: tls_address,
             plain: plain_address,
             authority,
@@ -122,6 +124,15 @@ impl Stack {
             servers,
             token: tokio::sync::OnceCell::new(),
         }
+    }
+
+    /// A client that stands at a place in the network.
+    pub(crate) async fn client_at(&self, place: keyvault::Place) -> Client {
+        let listener = listener().await;
+        let address = listener.local_addr().unwrap();
+        let (tls, emulator) = (self.authority.server.clone(), self.emulator.clone());
+        tokio::spawn(keyvault::serve_tls_at(listener, tls, emulator, place, self.shutdown.clone()));
+        client(&self.authority, address).build().unwrap()
     }
 
     /// Ends the servers and waits for them.

@@ -12,12 +12,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::chain::chain;
+use crate::config::PrincipalKind;
 use crate::emulator::Emulator;
 use crate::http::{Inbound, Reply};
 use crate::identity::aadsts::Refusal;
+use crate::identity::assertion;
 use crate::identity::audience::Audience;
 use crate::identity::entra::credentials::Credentials;
-use crate::identity::token::real_now;
+use crate::identity::token::{Proof, real_now};
 use crate::operation::Operation;
 
 /// An endpoint of Entra.
@@ -74,7 +76,7 @@ impl EntraRoute {
             Self::Instance => get_only(inbound).map(|()| instance(emulator)),
             Self::Keys { tenant } => keys(emulator, tenant, inbound).await,
             Self::OpenId { tenant, version } => open_id(emulator, tenant, *version, base, inbound),
-            Self::Token { tenant, version } => token(emulator, tenant, *version, inbound).await,
+            Self::Token { tenant, version } => token(emulator, tenant, *version, base, inbound).await,
         };
         with_entra_headers(answered.unwrap_or_else(|refusal| refusal.reply(real_now())))
     }
@@ -146,7 +148,7 @@ fn open_id(
         &json!({
             "issuer": issuer,
             "token_endpoint": format!("{base}/{tenant}/oauth2/{infix}token"),
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             // Announced because clients demand it; nobody can sign in here.
             "authorization_endpoint": format!("{base}/{tenant}/oauth2/{infix}authorize"),
             "jwks_uri": format!("{base}/{tenant}/discovery/{infix}keys"),
@@ -168,6 +170,7 @@ async fn token(
     emulator: &Emulator,
     tenant: &str,
     version: EndpointVersion,
+    base: &str,
     inbound: &mut Inbound,
 ) -> Result<Reply, Refusal> {
     if *inbound.method() != Method::POST {
@@ -181,16 +184,27 @@ async fn token(
         Some(other) => return Err(Refusal::GrantUnsupported { grant_type: other.to_owned() }),
     }
     let client_id = request.client_id().ok_or(Refusal::ParameterMissing { name: "client_id" })?;
-    let Some((principal, secret)) = emulator.directory().service_principal(client_id) else {
+    let Some(principal) = emulator.directory().application(client_id) else {
         return Err(Refusal::ClientNotFound { client_id: client_id.to_owned(), tenant: tenant.to_owned() });
     };
-    if request.field("client_assertion").is_some() {
-        return Err(Refusal::AssertionNotEmulated);
-    }
-    let offered = request.client_secret().ok_or(Refusal::ClientSecretMissing)?;
-    if !secret.matches(offered) {
-        return Err(Refusal::ClientSecretInvalid { client_id: client_id.to_owned() });
-    }
+    let now = real_now();
+    let proof = if let Some(assertion) = request.field("client_assertion") {
+        if request.field("client_assertion_type") != Some(ASSERTION_TYPE) {
+            return Err(Refusal::ParameterMissing { name: "client_assertion_type" });
+        }
+        assertion::verify(assertion, &principal, &accepted_audiences(emulator, base), now)?;
+        Proof::Assertion
+    } else {
+        let offered = request.client_secret().ok_or(Refusal::ClientSecretMissing)?;
+        let is_right = match &principal.kind {
+            PrincipalKind::ServicePrincipal { client_secret: Some(secret) } => secret.matches(offered),
+            _ => false,
+        };
+        if !is_right {
+            return Err(Refusal::ClientSecretInvalid { client_id: client_id.to_owned() });
+        }
+        Proof::Secret
+    };
     let audience = match version {
         EndpointVersion::V1 => {
             let resource = request.field("resource").ok_or(Refusal::ParameterMissing { name: "resource" })?;
@@ -201,8 +215,7 @@ async fn token(
             audience_of_scope(scope, tenant)?
         }
     };
-    let now = real_now();
-    let issued = emulator.tokens().issue(principal, &audience, now, TOKEN_LIFETIME).await.map_err(|error| {
+    let issued = emulator.tokens().issue(&principal, proof, &audience, now, TOKEN_LIFETIME).await.map_err(|error| {
         tracing::error!(error = %chain(&error), "no token issued");
         Refusal::Internal
     })?;
@@ -231,6 +244,15 @@ async fn token(
             },
         ),
     })
+}
+
+/// What an assertion may name as its audience: the token endpoints and the issuer, by Azure's name and by the caller's.
+fn accepted_audiences(emulator: &Emulator, base: &str) -> Vec<String> {
+    let tenant = emulator.tenant_id();
+    let canonical = format!("https://{LOGIN_HOST}");
+    let of =
+        |base: &str| ["oauth2/token", "oauth2/v2.0/token", "v2.0", ""].map(|path| format!("{base}/{tenant}/{path}"));
+    of(&canonical).into_iter().chain(of(base)).collect()
 }
 
 /// The resource of a scope list: one `{resource}/.default`, beside what clients add for signing in.
@@ -275,6 +297,8 @@ struct TokenV2<'a> {
     access_token: &'a str,
 }
 
+/// RFC 7523 section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Entra's host in the public cloud.
 const LOGIN_HOST: &str = "login.microsoftonline.com";
 /// The names it has.

@@ -1,11 +1,12 @@
-//! The control door: what a test, a scenario or the harness does to an emulator and sees of it.
-//!
-//! A Rust handle; the emulated protocol cannot reach it. All it takes and gives can pass through JSON, so that the
+//! A Rust handle on an emulator; the emulated protocol cannot reach it. All it takes and gives can pass through JSON, so that the
 //! harness can put its own HTTP door before it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::access::{AssignmentId, RoleAssignment};
+use crate::audit::{AuditRecord, GridEvent};
+use crate::control::{ControlCommand, ControlError};
 use crate::emulator::Emulator;
 use crate::faults::{Fault, FaultError, FaultId, InjectedFault};
 use crate::journal::{RequestCount, RequestRecord};
@@ -56,6 +57,32 @@ impl Control {
     /// The last `limit` requests, oldest first; the log keeps 1,000.
     pub fn requests(&self, limit: usize) -> Vec<RequestRecord> {
         self.emulator.journal().tail(limit)
+    }
+
+    /// Principals, roles, policies, network rules and limits: does what `command` says.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`] if it names something that is not there, or that is there already.
+    pub fn apply(&self, command: ControlCommand) -> Result<Option<AssignmentId>, ControlError> {
+        command.apply(&self.emulator)
+    }
+
+    /// The role assignments that have not been taken back.
+    pub fn role_assignments(&self) -> Vec<(AssignmentId, RoleAssignment)> {
+        self.emulator.roster().list()
+    }
+
+    /// The last `limit` records of the audit log, oldest first; 10,000 are kept.
+    pub fn audit(&self, limit: usize) -> Vec<AuditRecord> {
+        self.emulator.tell_due_events();
+        self.emulator.audit().tail(limit)
+    }
+
+    /// The last `limit` events of Event Grid, oldest first; 10,000 are kept.
+    pub fn events(&self, limit: usize) -> Vec<GridEvent> {
+        self.emulator.tell_due_events();
+        self.emulator.events().tail(limit)
     }
 
     /// The vaults.
