@@ -6,6 +6,7 @@
 use http::StatusCode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, Status, StatusCause, StatusDetails};
 
+use crate::managed_fields::Conflicts;
 use crate::resource::Resource;
 use crate::validation::FieldProblem;
 
@@ -38,6 +39,16 @@ impl ApiError {
     pub(crate) fn conflict(subject: &str, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {subject} {name:?}: {why}");
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(subject, name)
+    }
+
+    /// An apply that would change fields of other managers.
+    pub(crate) fn apply_conflict(conflicts: &Conflicts) -> Self {
+        let causes = conflicts.causes().map(|(message, field)| StatusCause {
+            reason: Some("FieldManagerConflict".into()),
+            message: Some(message),
+            field: Some(field),
+        });
+        Self::new(StatusCode::CONFLICT, "Conflict", conflicts.to_string()).caused_by(causes.collect())
     }
 
     /// The object was changed since the client read it.
@@ -131,7 +142,7 @@ impl ApiError {
     }
 
     /// An error of the storage that upstream passes on as it is: no reason, only a text.
-    pub(crate) fn storage(message: impl Into<String>) -> Self {
+    pub(crate) fn without_reason(message: impl Into<String>) -> Self {
         let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message.into());
         error.status.reason = None;
         error
@@ -172,6 +183,16 @@ impl ApiError {
         let message =
             format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    /// Whether this says that there is no such object.
+    pub(crate) fn is_absence_of(&self, resource: Resource, name: &str) -> bool {
+        *self == Self::not_found(resource, name)
+    }
+
+    /// Whether this says that there is such an object already.
+    pub(crate) fn is_existence(&self) -> bool {
+        self.status.reason.as_deref() == Some("AlreadyExists")
     }
 
     /// The HTTP status code.

@@ -12,7 +12,7 @@ mod serve;
 
 pub(crate) use accept::Shape;
 pub(crate) use delete_options::DeleteOptions;
-pub(crate) use options::{WriteOptions, list_query, watch_options};
+pub(crate) use options::{WriteKind, WriteOptions, list_query, watch_options};
 pub(crate) use path::Target;
 pub(crate) use query::Query;
 pub(crate) use reply::{Answer, Reply};

@@ -23,6 +23,25 @@ pub(crate) enum FieldValidation {
     Warn,
 }
 
+/// The write that options are for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum WriteKind {
+    Apply,
+    Create,
+    Patch,
+    Update,
+}
+
+impl WriteKind {
+    const fn options(self) -> &'static str {
+        match self {
+            Self::Apply | Self::Patch => "PatchOptions",
+            Self::Create => "CreateOptions",
+            Self::Update => "UpdateOptions",
+        }
+    }
+}
+
 /// Options of create, update and patch.
 #[derive(Clone, Debug)]
 pub(crate) struct WriteOptions {
@@ -33,8 +52,8 @@ pub(crate) struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Reads the options; `kind` is `CreateOptions`, `UpdateOptions` or `PatchOptions`.
-    pub(crate) fn parse(kind: &str, query: &Query, headers: &HeaderMap) -> Result<Self, ApiError> {
+    /// Reads the options.
+    pub(crate) fn parse(kind: WriteKind, query: &Query, headers: &HeaderMap) -> Result<Self, ApiError> {
         let mut problems = Vec::new();
         let dry_run = dry_run(query.all("dryRun"), &mut problems);
         let field_validation = match query.text("fieldValidation").unwrap_or_default() {
@@ -51,11 +70,17 @@ impl WriteOptions {
         if named.len() > MANAGER_MAX_BYTES {
             problems.push(FieldProblem::too_long("fieldManager", MANAGER_MAX_BYTES));
         }
-        if kind == "PatchOptions" && query.text("force").is_some() {
-            problems.push(FieldProblem::forbidden("force", "may not be specified for non-apply patch"));
+        match kind {
+            WriteKind::Apply if named.is_empty() => {
+                problems.push(FieldProblem::required("fieldManager", "is required for apply patch"));
+            }
+            WriteKind::Patch if query.text("force").is_some() => {
+                problems.push(FieldProblem::forbidden("force", "may not be specified for non-apply patch"));
+            }
+            _ => {}
         }
         if !problems.is_empty() {
-            return Err(ApiError::invalid(kind, META_GROUP, "", &problems));
+            return Err(ApiError::invalid(kind.options(), META_GROUP, "", &problems));
         }
         let field_manager = if named.is_empty() { manager_of_agent(headers) } else { named.to_owned() };
         Ok(Self { dry_run, field_manager, field_validation })

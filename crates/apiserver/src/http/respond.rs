@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::accept::Shape;
 use super::reply::{Answer, Reply};
-use crate::object::Object;
+use crate::object::{ListItem, Object};
 use crate::resource::Resource;
 use crate::status::ApiError;
 use crate::store::Page;
@@ -80,7 +80,7 @@ impl Form {
                     api_version: "v1",
                     kind: resource.list_kind(),
                     metadata: &metadata,
-                    items: page.items.iter().map(bare).collect::<Result<_, _>>()?,
+                    items: page.items.iter().map(ListItem).collect(),
                 };
                 return self.json(StatusCode::OK, &list);
             }
@@ -110,17 +110,7 @@ struct List<'a> {
     kind: &'a str,
     api_version: &'a str,
     metadata: &'a Value,
-    items: Vec<Value>,
-}
-
-/// An item of a list, which upstream writes without `apiVersion` and `kind`.
-fn bare(object: &Object) -> Result<Value, serde_json::Error> {
-    let mut value = object.to_json()?;
-    if let Value::Object(members) = &mut value {
-        members.remove("apiVersion");
-        members.remove("kind");
-    }
-    Ok(value)
+    items: Vec<ListItem<'a>>,
 }
 
 /// `PartialObjectMetadata` of an object.

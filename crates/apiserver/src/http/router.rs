@@ -117,41 +117,26 @@ async fn route(core: &Core, request: Request<Body>) -> Result<Response, ApiError
         let path = Path::parse(rest).ok_or_else(ApiError::no_such_path)?;
         return objects(core, &path, request).await;
     }
-    let query = Query::parse(request.uri())?;
-    let accept = Accept::parse(request.headers());
+    // Everything else is only read.
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    documents(core, &path, &query, &accept, is_read).await
+    if let Some((endpoint, check)) = health::Endpoint::parse(&path) {
+        if !is_read {
+            return Err(ApiError::method_not_allowed());
+        }
+        let query = Query::parse(request.uri())?;
+        return Ok(health::answer(core, endpoint, check, &query).await);
+    }
+    match documents(core, &path, &Accept::parse(request.headers())) {
+        None => Err(ApiError::no_such_path()),
+        Some(_) if !is_read => Err(ApiError::method_not_allowed()),
+        Some(answer) => answer,
+    }
 }
 
-/// Answers a request for anything but objects: all of it is only read.
-async fn documents(
-    core: &Core,
-    path: &str,
-    query: &Query,
-    accept: &Accept,
-    is_read: bool,
-) -> Result<Response, ApiError> {
-    let health = health::Endpoint::parse(path);
-    let known =
-        ["", "/api", "/api/v1", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/version"];
-    let path = path.trim_end_matches('/');
-    if !is_read && (health.is_some() || known.contains(&path)) {
-        return Err(ApiError::method_not_allowed());
-    }
-    if let Some((endpoint, check)) = health {
-        return Ok(health::answer(core, endpoint, check, query).await);
-    }
-    match path {
+/// The answer for a path that is none of objects. `None` for one that this server does not have.
+fn documents(core: &Core, path: &str, accept: &Accept) -> Option<Result<Response, ApiError>> {
+    Some(match path.trim_end_matches('/') {
         "" => Ok(document(JSON, &discovery::root_paths())),
-        "/metrics" => metrics(core),
-        "/openapi/v2" if openapi::v2::ACCEPTED.iter().any(|media_type| accept.names(media_type)) => {
-            let headers = [(CONTENT_TYPE, openapi::v2::CONTENT_TYPE)];
-            Ok((headers, openapi::v2::protobuf()).into_response())
-        }
-        "/openapi/v2" => json(accept, &openapi::v2::document()),
-        "/openapi/v3" => json(accept, &openapi::v3::index()),
-        "/openapi/v3/api/v1" => json(accept, &openapi::v3::document()),
-        "/version" => Ok(document(JSON, &discovery::version(&core.git_version))),
         at @ ("/api" | "/apis") => match accept.aggregated_discovery() {
             Some(version) => {
                 Ok(document(discovery::aggregated_content_type(version), &discovery::aggregated(at, version)))
@@ -160,8 +145,16 @@ async fn documents(
             None => json(accept, &discovery::api_groups()),
         },
         "/api/v1" => json(accept, &discovery::api_resources()),
-        _ => Err(ApiError::no_such_path()),
-    }
+        "/metrics" => metrics(core),
+        "/openapi/v2" if openapi::v2::ACCEPTED.iter().any(|media_type| accept.names(media_type)) => {
+            Ok(([(CONTENT_TYPE, openapi::v2::CONTENT_TYPE)], openapi::v2::protobuf()).into_response())
+        }
+        "/openapi/v2" => json(accept, &openapi::v2::document()),
+        "/openapi/v3" => json(accept, &openapi::v3::index()),
+        "/openapi/v3/api/v1" => json(accept, &openapi::v3::document()),
+        "/version" => Ok(document(JSON, &discovery::version(&core.git_version))),
+        _ => return None,
+    })
 }
 
 /// Answers a request for objects.

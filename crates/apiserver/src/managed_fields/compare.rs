@@ -76,12 +76,13 @@ impl Walk {
         self.path.pop();
     }
 
-    /// A map or list is a path of its own, which only comes and goes.
+    /// A map or list is a path of its own, which only comes and goes. An empty one is as good as none.
     fn container(&mut self, old: Option<&Value>, new: Option<&Value>) {
-        match (old, new) {
-            (None, Some(_)) => self.result.added.insert(&self.path),
-            (Some(_), None) => self.result.removed.insert(&self.path),
-            (None, None) | (Some(_), Some(_)) => {}
+        let is_there = |value: Option<&Value>| value.is_some_and(|value| !is_empty(value));
+        match (is_there(old), is_there(new)) {
+            (false, true) => self.result.added.insert(&self.path),
+            (true, false) => self.result.removed.insert(&self.path),
+            (false, false) | (true, true) => {}
         }
     }
 
@@ -95,18 +96,30 @@ impl Walk {
     }
 }
 
+/// Whether `value` is a list or map without items.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
 /// The items of a list with the path elements that name them.
 fn elements<'a>(schema: &Schema, list: Option<&'a Value>) -> Vec<(String, &'a Value)> {
     let Schema::List { kind, .. } = schema else { return Vec::new() };
     let items = list.and_then(Value::as_array).into_iter().flatten();
-    items
-        .filter_map(|item| match kind {
-            ListKind::Keyed(key) => {
-                let mut name = Map::new();
-                name.insert((*key).into(), item.get(*key)?.clone());
-                Some((format!("k:{}", Value::Object(name)), item))
-            }
-            ListKind::Atomic | ListKind::Set => Some((format!("v:{item}"), item)),
-        })
-        .collect()
+    items.filter_map(|item| Some((element(*kind, item)?, item))).collect()
+}
+
+/// The path element that names an item of a list. `None` for one without its key.
+pub(super) fn element(kind: ListKind, item: &Value) -> Option<String> {
+    match kind {
+        ListKind::Keyed(key) => {
+            let mut name = Map::new();
+            name.insert(key.into(), item.get(key)?.clone());
+            Some(format!("k:{}", Value::Object(name)))
+        }
+        ListKind::Atomic | ListKind::Set => Some(format!("v:{item}")),
+    }
 }

@@ -54,6 +54,30 @@ impl FieldSet {
         }
     }
 
+    /// This set with every path that leads to a member.
+    pub(super) fn with_parents(&self) -> Self {
+        let children = self.children.iter().map(|(element, child)| (element.clone(), child.with_parents()));
+        Self { is_member: true, children: children.collect() }
+    }
+
+    /// The paths of all members.
+    pub(super) fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        self.collect(&mut Vec::new(), &mut paths);
+        paths
+    }
+
+    fn collect(&self, path: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
+        if self.is_member {
+            paths.push(path.clone());
+        }
+        for (element, child) in &self.children {
+            path.push(element.clone());
+            child.collect(path, paths);
+            path.pop();
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         !self.is_member && self.children.is_empty()
     }

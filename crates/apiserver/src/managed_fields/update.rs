@@ -1,5 +1,7 @@
 //! Entries of `managedFields` after a create, update or patch.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use serde_json::Value;
@@ -32,37 +34,76 @@ pub(crate) fn track(
         entry.fields = entry.fields.difference(&taken.intersection(&entry.fields)).difference(&changes.removed);
     }
     if !taken.is_empty() {
-        let id = Id {
-            manager: manager.to_owned(),
-            operation: "Update".into(),
-            api_version: "v1".into(),
-            subresource: String::new(),
-        };
+        let id = Id::new(manager, "Update");
         let kept = entries.iter().position(|entry| entry.id == id).map(|index| entries.remove(index));
         let fields = kept.map_or_else(|| taken.clone(), |entry| entry.fields.union(&taken));
         entries.push(Entry { id, fields, time: Some(now) });
     }
     entries.retain(|entry| !entry.fields.is_empty());
     cap(&mut entries);
-    entries.sort_by(|a, b| a.order().cmp(&b.order()));
-    let encoded: Vec<_> = entries.into_iter().map(Entry::encode).collect();
+    let encoded = encode(entries);
     new.metadata_mut().managed_fields = (!encoded.is_empty()).then_some(encoded);
     Ok(())
 }
 
+/// Whether two objects differ in nothing but the times of their managed fields.
+pub(crate) fn differ_in_times_only(one: &Object, other: &Object) -> bool {
+    let timeless = |object: &Object| {
+        let mut object = object.clone();
+        for entry in object.metadata_mut().managed_fields.iter_mut().flatten() {
+            entry.time = None;
+        }
+        object.metadata_mut().resource_version = None;
+        object
+    };
+    timeless(one) == timeless(other)
+}
+
+/// The entries in upstream's order.
+pub(super) fn encode(mut entries: Vec<Entry>) -> Vec<ManagedFieldsEntry> {
+    entries.sort_by(|a, b| a.order().cmp(&b.order()));
+    entries.into_iter().map(Entry::encode).collect()
+}
+
+/// What tells two managers apart. Displays as conflicts name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Id {
+pub(super) struct Id {
     manager: String,
     operation: String,
     api_version: String,
     subresource: String,
 }
 
+impl Id {
+    pub(super) fn new(manager: &str, operation: &str) -> Self {
+        Self {
+            manager: manager.to_owned(),
+            operation: operation.to_owned(),
+            api_version: "v1".into(),
+            subresource: String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.manager)?;
+        if !self.subresource.is_empty() {
+            write!(f, " with subresource {:?}", self.subresource)?;
+        }
+        if self.operation == "Update" {
+            write!(f, " using {}", self.api_version)?;
+        }
+        Ok(())
+    }
+}
+
+/// The fields of one manager.
 #[derive(Clone, Debug)]
-struct Entry {
-    id: Id,
-    fields: FieldSet,
-    time: Option<Timestamp>,
+pub(super) struct Entry {
+    pub(super) id: Id,
+    pub(super) fields: FieldSet,
+    pub(super) time: Option<Timestamp>,
 }
 
 impl Entry {
@@ -85,7 +126,7 @@ impl Entry {
 }
 
 /// The entries, or `None` if one is not of a form that can be read.
-fn decode(entries: &[ManagedFieldsEntry]) -> Option<Vec<Entry>> {
+pub(super) fn decode(entries: &[ManagedFieldsEntry]) -> Option<Vec<Entry>> {
     entries
         .iter()
         .map(|entry| {
@@ -130,7 +171,11 @@ fn cap(entries: &mut Vec<Entry>) {
 
 /// The object without what no manager owns (`stripmeta.go`, and the status, which only its subresource sets).
 fn owned_part(object: &Object) -> Result<Value, serde_json::Error> {
-    let mut value = object.to_json()?;
+    object.to_json().map(owned)
+}
+
+/// As [`owned_part`], of an object in JSON.
+pub(super) fn owned(mut value: Value) -> Value {
     if let Value::Object(members) = &mut value {
         for name in ["apiVersion", "kind", "status"] {
             members.remove(name);
@@ -141,7 +186,7 @@ fn owned_part(object: &Object) -> Result<Value, serde_json::Error> {
             }
         }
     }
-    Ok(value)
+    value
 }
 
 const FIELDS_V1: &str = "FieldsV1";

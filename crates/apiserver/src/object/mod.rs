@@ -6,4 +6,4 @@ pub(crate) mod json;
 pub(crate) mod schema;
 mod typed;
 
-pub(crate) use typed::{Object, whole_seconds};
+pub(crate) use typed::{ListItem, Object, whole_seconds};

@@ -67,6 +67,16 @@ impl Struct {
 }
 
 impl Schema {
+    /// Whether a value is owned as a whole.
+    pub(crate) fn is_leaf(&self) -> bool {
+        match self {
+            Self::List { kind, .. } => *kind == ListKind::Atomic,
+            Self::Map { .. } => false,
+            Self::Struct(message) => message.atomic,
+            Self::Any | Self::Boolean | Self::Bytes | Self::Integer | Self::String | Self::Time => true,
+        }
+    }
+
     /// The schema of the member `name` of an object that has this schema.
     pub(crate) fn member(&self, name: &str) -> Option<&'static Self> {
         match self {

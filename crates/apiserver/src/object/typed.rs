@@ -5,6 +5,7 @@ use std::fmt;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
+use serde::ser::SerializeMap;
 use serde_json::Value;
 
 use crate::resource::Resource;
@@ -131,6 +132,42 @@ impl Serialize for Object {
     }
 }
 
+/// An object as an item of a list, where upstream leaves `apiVersion` and `kind` out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListItem<'a>(pub(crate) &'a Object);
+
+impl Serialize for ListItem<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Serialised member by member and not by way of a `Value`: lists are long.
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("metadata", self.0.metadata())?;
+        match self.0 {
+            Object::ConfigMap(object) => {
+                optional(&mut members, "data", object.data.as_ref())?;
+                optional(&mut members, "binaryData", object.binary_data.as_ref())?;
+                optional(&mut members, "immutable", object.immutable.as_ref())?;
+            }
+            Object::Namespace(object) => {
+                optional(&mut members, "spec", object.spec.as_ref())?;
+                optional(&mut members, "status", object.status.as_ref())?;
+            }
+            Object::Secret(object) => {
+                optional(&mut members, "data", object.data.as_ref())?;
+                optional(&mut members, "immutable", object.immutable.as_ref())?;
+                optional(&mut members, "type", object.type_.as_ref())?;
+            }
+        }
+        members.end()
+    }
+}
+
+fn optional<M: SerializeMap>(members: &mut M, name: &str, value: Option<&impl Serialize>) -> Result<(), M::Error> {
+    match value {
+        Some(value) => members.serialize_entry(name, value),
+        None => Ok(()),
+    }
+}
+
 fn normalize_metadata(metadata: &mut ObjectMeta) {
     drop_empty(&mut metadata.annotations);
     drop_empty(&mut metadata.finalizers);
@@ -195,6 +232,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_item_is_the_object_without_its_type() {
+        let metadata = json!({"name": "a", "labels": {"x": "y"}});
+        for (resource, value) in [
+            (
+                Resource::Secrets,
+                json!({"metadata": metadata, "data": {"k": "AA=="}, "immutable": true, "type": "Opaque"}),
+            ),
+            (Resource::ConfigMaps, json!({"metadata": metadata, "data": {"k": "v"}, "binaryData": {"b": "AA=="}})),
+            (
+                Resource::Namespaces,
+                json!({"metadata": metadata, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}),
+            ),
+        ] {
+            let object = Object::from_json(resource, value.clone()).unwrap();
+            assert_eq!(serde_json::to_value(ListItem(&object)).unwrap(), value);
+        }
+    }
 
     #[test]
     fn what_a_secret_holds_is_not_shown() {

@@ -1,5 +1,6 @@
 //! What the API is made of, in the two versions of `OpenAPI` that clients read.
 
+mod schemas;
 pub(crate) mod v2;
 pub(crate) mod v3;
 

@@ -4,13 +4,11 @@
 //! to the server), which patch types a kind takes, and the schemas, for `kubectl apply` (merge keys) and
 //! `kubectl explain`.
 
-use std::collections::BTreeMap;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::TITLE;
-use crate::object::schema::{ListKind, Schema, Struct};
+use super::schemas::{self, Version};
 use crate::resource::Resource;
 
 /// The index: where the document of each group version is. The hash lets clients cache it.
@@ -22,100 +20,34 @@ pub(crate) fn index() -> Value {
 
 /// The document of `api/v1`.
 pub(crate) fn document() -> Value {
-    let mut schemas = BTreeMap::new();
     let mut paths = Map::new();
     for resource in Resource::ALL {
-        if let Schema::Struct(message) = resource.schema() {
-            component(message, Some(resource), &mut schemas);
-            let plural = resource.plural();
-            let base = if resource.is_namespaced() {
-                format!("/api/v1/namespaces/{{namespace}}/{plural}")
-            } else {
-                format!("/api/v1/{plural}")
-            };
-            paths.insert(base.clone(), collection(resource, message));
-            paths.insert(format!("{base}/{{name}}"), item(resource, message));
-        }
+        let plural = resource.plural();
+        let base = if resource.is_namespaced() {
+            format!("/api/v1/namespaces/{{namespace}}/{plural}")
+        } else {
+            format!("/api/v1/{plural}")
+        };
+        paths.insert(base.clone(), collection(resource));
+        paths.insert(format!("{base}/{{name}}"), item(resource));
     }
     json!({
         "openapi": "3.0.0",
         "info": {"title": TITLE, "version": "unversioned"},
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas::all(Version::V3)},
     })
 }
 
-fn component(message: &'static Struct, resource: Option<Resource>, schemas: &mut BTreeMap<&'static str, Value>) {
-    if schemas.contains_key(message.component) {
-        return;
-    }
-    schemas.insert(message.component, Value::Null);
-    let mut properties = Map::new();
-    for field in message.fields {
-        let mut property = property(field.schema, schemas);
-        if let Value::Object(property) = &mut property {
-            property.insert("description".into(), field.description.into());
-        }
-        properties.insert(field.name.into(), property);
-    }
-    let mut schema = json!({"description": message.description, "type": "object", "properties": properties});
-    if let Value::Object(schema) = &mut schema {
-        if message.atomic {
-            schema.insert("x-kubernetes-map-type".into(), "atomic".into());
-        }
-        if let Some(resource) = resource {
-            let kind = json!([{"group": "", "kind": resource.kind(), "version": "v1"}]);
-            schema.insert("x-kubernetes-group-version-kind".into(), kind);
-        }
-    }
-    schemas.insert(message.component, schema);
-}
-
-fn property(schema: &'static Schema, schemas: &mut BTreeMap<&'static str, Value>) -> Value {
-    match schema {
-        Schema::Any => json!({"type": "object"}),
-        Schema::Boolean => json!({"type": "boolean"}),
-        Schema::Bytes => json!({"type": "string", "format": "byte"}),
-        Schema::Integer => json!({"type": "integer", "format": "int64"}),
-        Schema::List { items, kind } => {
-            let items = property(items, schemas);
-            match kind {
-                ListKind::Atomic => json!({"type": "array", "items": items, "x-kubernetes-list-type": "atomic"}),
-                ListKind::Keyed(key) => json!({
-                    "type": "array",
-                    "items": items,
-                    "x-kubernetes-list-map-keys": [key],
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-patch-merge-key": key,
-                    "x-kubernetes-patch-strategy": "merge",
-                }),
-                ListKind::Set => json!({
-                    "type": "array",
-                    "items": items,
-                    "x-kubernetes-list-type": "set",
-                    "x-kubernetes-patch-strategy": "merge",
-                }),
-            }
-        }
-        Schema::Map { values } => json!({"type": "object", "additionalProperties": property(values, schemas)}),
-        Schema::String => json!({"type": "string"}),
-        Schema::Struct(message) => {
-            component(message, None, schemas);
-            json!({"allOf": [{"$ref": format!("#/components/schemas/{}", message.component)}]})
-        }
-        Schema::Time => json!({"type": "string", "format": "date-time"}),
-    }
-}
-
-fn collection(resource: Resource, message: &Struct) -> Value {
+fn collection(resource: Resource) -> Value {
     json!({
-        "get": operation(resource, message, "list", &["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"]),
-        "post": operation(resource, message, "post", &["dryRun", "fieldManager", "fieldValidation"]),
+        "get": operation(resource, "list", &["allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"]),
+        "post": operation(resource, "post", &["dryRun", "fieldManager", "fieldValidation"]),
     })
 }
 
-fn item(resource: Resource, message: &Struct) -> Value {
-    let mut patch = operation(resource, message, "patch", &["dryRun", "fieldManager", "fieldValidation", "force"]);
+fn item(resource: Resource) -> Value {
+    let mut patch = operation(resource, "patch", &["dryRun", "fieldManager", "fieldValidation", "force"]);
     if let Value::Object(patch) = &mut patch {
         let content: Map<String, Value> = crate::patch::Patch::ACCEPTED
             .split(", ")
@@ -124,24 +56,24 @@ fn item(resource: Resource, message: &Struct) -> Value {
         patch.insert("requestBody".into(), json!({"content": content, "required": true}));
     }
     json!({
-        "get": operation(resource, message, "get", &[]),
-        "put": operation(resource, message, "put", &["dryRun", "fieldManager", "fieldValidation"]),
+        "get": operation(resource, "get", &[]),
+        "put": operation(resource, "put", &["dryRun", "fieldManager", "fieldValidation"]),
         "patch": patch,
-        "delete": operation(resource, message, "delete", &["dryRun", "gracePeriodSeconds", "propagationPolicy"]),
+        "delete": operation(resource, "delete", &["dryRun", "gracePeriodSeconds", "propagationPolicy"]),
     })
 }
 
-fn operation(resource: Resource, message: &Struct, action: &str, parameters: &[&str]) -> Value {
+fn operation(resource: Resource, action: &str, parameters: &[&str]) -> Value {
     let parameters: Vec<Value> = parameters
         .iter()
         .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}))
         .collect();
-    let schema = json!({"$ref": format!("#/components/schemas/{}", message.component)});
+    let schema = json!({"$ref": format!("#/components/schemas/{}", schemas::name(resource))});
     json!({
         "parameters": parameters,
         "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}},
         "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": {"group": "", "kind": resource.kind(), "version": "v1"},
+        "x-kubernetes-group-version-kind": schemas::group_version_kind(resource),
     })
 }
 

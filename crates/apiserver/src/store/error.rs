@@ -45,10 +45,10 @@ impl StoreError {
     pub(crate) fn for_client(self, resource: Resource, name: &str) -> ApiError {
         match self {
             Self::Conflict => ApiError::modified(resource, name),
-            Self::Decode(error) => ApiError::storage(error.to_string()),
+            Self::Decode(error) => ApiError::without_reason(error.to_string()),
             Self::Etcd(EtcdError::Compacted) => ApiError::expired(LIST_IS_TOO_OLD),
             Self::Etcd(EtcdError::TimedOut) => ApiError::timeout(REQUEST_TIMED_OUT),
-            Self::Etcd(error) => ApiError::storage(error.to_string()),
+            Self::Etcd(error) => ApiError::without_reason(error.to_string()),
             Self::Exists => ApiError::already_exists(resource, name),
             Self::NamespaceChanged => {
                 ApiError::internal("the namespace changed while the object was created; try again")

@@ -3,8 +3,9 @@
 use http::StatusCode;
 
 use super::prepare;
+use super::update::Change;
 use crate::core::Core;
-use crate::http::{Answer, ApiRequest, Reply, Target, WriteOptions};
+use crate::http::{Answer, ApiRequest, Reply, Target, WriteKind, WriteOptions};
 use crate::managed_fields;
 use crate::object::Object;
 use crate::resource::Resource;
@@ -15,7 +16,7 @@ use crate::validation;
 /// Stores the object in the body.
 pub(crate) async fn create(core: &Core, target: &Target, request: &ApiRequest) -> Result<Reply, ApiError> {
     let resource = target.resource;
-    let options = WriteOptions::parse("CreateOptions", &request.query, &request.headers)?;
+    let options = WriteOptions::parse(WriteKind::Create, &request.query, &request.headers)?;
     let decoded = request.object(resource)?;
     let warnings = options.judge(decoded.strict).map_err(|text| {
         let kind = resource.kind();
@@ -24,14 +25,18 @@ pub(crate) async fn create(core: &Core, target: &Target, request: &ApiRequest) -
     let mut object = decoded.object;
     prepare::match_namespace(&mut object, target.namespace())?;
     if !object.resource_version().is_empty() {
-        return Err(ApiError::storage("resourceVersion should not be set on objects to be created"));
+        return Err(ApiError::without_reason("resourceVersion should not be set on objects to be created"));
     }
-    let created = store(core, object, &options).await?;
+    let created = store(core, Change::Edited(object), &options).await?;
     Ok(Reply { answer: Answer::Object(StatusCode::CREATED, Box::new(created)), warnings })
 }
 
 /// Completes, validates and stores `object`, with another name as long as a generated one is taken.
-async fn store(core: &Core, object: Object, options: &WriteOptions) -> Result<Object, ApiError> {
+pub(super) async fn store(core: &Core, object: Change, options: &WriteOptions) -> Result<Object, ApiError> {
+    let (object, is_tracked) = match object {
+        Change::Applied(object) => (object, true),
+        Change::Edited(object) => (object, false),
+    };
     let resource = object.resource();
     let prefix = object.metadata().generate_name.clone().filter(|_| object.name().is_empty());
     let mut tries_left = if prefix.is_some() { MAX_NAME_TRIES } else { 1 };
@@ -44,8 +49,10 @@ async fn store(core: &Core, object: Object, options: &WriteOptions) -> Result<Ob
         }
         prepare::set_defaults(&mut object);
         let now = crate::object::whole_seconds(core.clock.now());
-        managed_fields::track(None, &mut object, &options.field_manager, now)
-            .map_err(|error| ApiError::internal(error.to_string()))?;
+        if !is_tracked {
+            managed_fields::track(None, &mut object, &options.field_manager, now)
+                .map_err(|error| ApiError::internal(error.to_string()))?;
+        }
         prepare::for_create(&mut object, now);
         let problems = validation::for_create(&object);
         if !problems.is_empty() {

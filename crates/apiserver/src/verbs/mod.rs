@@ -1,5 +1,6 @@
 //! What each verb does to objects.
 
+mod apply;
 mod create;
 mod delete;
 mod patch;

@@ -2,9 +2,10 @@
 
 use http::header::CONTENT_TYPE;
 
-use super::update::write;
+use super::apply;
+use super::update::{Change, write};
 use crate::core::Core;
-use crate::http::{ApiRequest, Reply, Target, WriteOptions};
+use crate::http::{ApiRequest, Reply, Target, WriteKind, WriteOptions};
 use crate::object::{Object, decode};
 use crate::patch::{Patch, PatchError};
 use crate::status::ApiError;
@@ -14,16 +15,18 @@ use crate::validation::FieldProblem;
 pub(crate) async fn patch(core: &Core, target: &Target, name: &str, request: &ApiRequest) -> Result<Reply, ApiError> {
     let content_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = content_type.split(';').next().unwrap_or_default().trim();
-    // Differs: server-side apply (`application/apply-patch+yaml`) is refused as an unknown format.
+    if content_type == apply::CONTENT_TYPE {
+        return apply::apply(core, target, name, request).await;
+    }
     let patch = Patch::parse(content_type, &request.body)
-        .ok_or_else(|| ApiError::unsupported_media_type(Patch::ACCEPTED))?
+        .ok_or_else(|| ApiError::unsupported_media_type(&format!("{}, {}", Patch::ACCEPTED, apply::CONTENT_TYPE)))?
         .map_err(|error| refused(&error))?;
-    let options = WriteOptions::parse("PatchOptions", &request.query, &request.headers)?;
+    let options = WriteOptions::parse(WriteKind::Patch, &request.query, &request.headers)?;
     let mut warnings = Vec::new();
     let answer = write(core, target, name, &options, |current| {
         let (object, found) = patched(&patch, current, &options, &request.body)?;
         warnings = found;
-        Ok(object)
+        Ok(Change::Edited(object))
     })
     .await?;
     Ok(Reply { answer, warnings })

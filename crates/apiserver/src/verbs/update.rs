@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use super::prepare;
 use crate::core::Core;
-use crate::http::{Answer, ApiRequest, Reply, Target, WriteOptions};
+use crate::http::{Answer, ApiRequest, Reply, Target, WriteKind, WriteOptions};
 use crate::managed_fields;
 use crate::object::Object;
 use crate::status::ApiError;
@@ -17,7 +17,7 @@ use crate::validation::{self, FieldProblem};
 /// Replaces an object by the one in the body.
 pub(crate) async fn update(core: &Core, target: &Target, name: &str, request: &ApiRequest) -> Result<Reply, ApiError> {
     let resource = target.resource;
-    let options = WriteOptions::parse("UpdateOptions", &request.query, &request.headers)?;
+    let options = WriteOptions::parse(WriteKind::Update, &request.query, &request.headers)?;
     let decoded = request.object(resource)?;
     let warnings = options.judge(decoded.strict).map_err(|text| {
         let kind = resource.kind();
@@ -34,8 +34,17 @@ pub(crate) async fn update(core: &Core, target: &Target, name: &str, request: &A
         return Err(ApiError::bad_request(text));
     }
     prepare::match_namespace(&mut object, target.namespace())?;
-    let answer = write(core, target, name, &options, |_| Ok(object.clone())).await?;
+    let answer = write(core, target, name, &options, |_| Ok(Change::Edited(object.clone()))).await?;
     Ok(Reply { answer, warnings })
+}
+
+/// A changed object, and how its managed fields come about.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// They are part of it already.
+    Applied(Object),
+    /// They follow from what differs.
+    Edited(Object),
 }
 
 /// Reads, changes and writes one object, again and again while other writers are faster.
@@ -44,7 +53,7 @@ pub(super) async fn write(
     target: &Target,
     name: &str,
     options: &WriteOptions,
-    mut change: impl FnMut(&Object) -> Result<Object, ApiError>,
+    mut change: impl FnMut(&Object) -> Result<Change, ApiError>,
 ) -> Result<Answer, ApiError> {
     let resource = target.resource;
     for _ in 0..MAX_TRIES {
@@ -53,15 +62,23 @@ pub(super) async fn write(
             .get(resource, target.namespace(), name)
             .await
             .map_err(|error| error.for_client(resource, name))?;
-        let mut new = change(&current.object)?;
+        let (mut new, is_tracked) = match change(&current.object)? {
+            Change::Applied(new) => (new, true),
+            Change::Edited(new) => (new, false),
+        };
         let conditional = !new.resource_version().is_empty();
         check_preconditions(core, &current, &new)?;
         prepare::set_defaults(&mut new);
         prepare::for_update(&mut new, &current.object);
-        let now = crate::object::whole_seconds(core.clock.now());
-        managed_fields::track(Some(&current.object), &mut new, &options.field_manager, now)
-            .map_err(|error| ApiError::internal(error.to_string()))?;
+        if !is_tracked {
+            let now = crate::object::whole_seconds(core.clock.now());
+            managed_fields::track(Some(&current.object), &mut new, &options.field_manager, now)
+                .map_err(|error| ApiError::internal(error.to_string()))?;
+        }
         new.normalize();
+        if managed_fields::differ_in_times_only(&new, &current.object) {
+            new.metadata_mut().managed_fields.clone_from(&current.object.metadata().managed_fields);
+        }
         let problems = validation::for_update(&new, &current.object);
         if !problems.is_empty() {
             return Err(ApiError::invalid(resource.kind(), "", name, &problems));

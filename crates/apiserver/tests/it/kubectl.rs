@@ -134,6 +134,11 @@ async fn apply_creates_changes_and_leaves_alone() {
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, finalizers: [example.com/a]}\ndata: {k: v}\n";
     assert_eq!(kubectl_fed(&server, &apply, config_map).await, "configmap/m created\n");
     assert_eq!(kubectl_fed(&server, &apply, config_map).await, "configmap/m unchanged\n");
+    let mine = ["apply", "--server-side", "-f", "-"];
+    let named = config_map.replace("name: m,", "name: s,");
+    assert_eq!(kubectl_fed(&server, &mine, &named).await, "configmap/s serverside-applied\n");
+    let refused = kubectl_with(&server, &mine, &config_map.replace("k: v", "k: w")).await;
+    assert!(refused.err.contains("conflict with \"kubectl-client-side-apply\" using v1"), "{}", refused.err);
     let difference = kubectl_with(&server, &["diff", "-f", "-"], &changed.replace("k: v", "k: w")).await;
     assert_eq!(difference.code, Some(1), "{}", difference.err);
     let misspelt = MANIFEST.replace("stringData", "stringDate");

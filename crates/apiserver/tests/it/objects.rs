@@ -179,6 +179,34 @@ async fn a_finalizer_holds_an_object_until_it_is_removed() {
 }
 
 #[tokio::test]
+async fn apply_creates_takes_over_and_lets_go() {
+    let server = Server::start().await;
+    let secrets = server.secrets().await;
+    let config = |data: serde_json::Value| {
+        Patch::Apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": data}))
+    };
+    let one = PatchParams::apply("one");
+    let created = secrets.patch("a", &one, &config(json!({"k": "MQ==", "l": "MQ=="}))).await.unwrap();
+    assert_eq!(created.type_.as_deref(), Some("Opaque"));
+    // The same again is nothing new, a second later as well.
+    let same = secrets.patch("a", &one, &config(json!({"k": "MQ==", "l": "MQ=="}))).await.unwrap();
+    assert_eq!(same, created);
+    let two = PatchParams::apply("two");
+    let (code, reason, message) = status(&secrets.patch("a", &two, &config(json!({"k": "Mg=="}))).await.unwrap_err());
+    assert_eq!((code, reason.as_str()), (409, "Conflict"));
+    insta::assert_snapshot!(message, @r#"Apply failed with 1 conflict: conflict with "one": .data.k"#);
+    let forced = secrets.patch("a", &two.clone().force(), &config(json!({"k": "Mg=="}))).await.unwrap();
+    assert_eq!(forced.data.unwrap()["k"].0, b"2");
+    // What nobody states any more goes; what another one owns now stays.
+    let left = secrets.patch("a", &one, &config(json!({}))).await.unwrap();
+    assert_eq!(left.data.unwrap().into_keys().collect::<Vec<_>>(), ["k"]);
+    let dry = PatchParams { dry_run: true, ..PatchParams::apply("one") };
+    let told = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "b"}});
+    secrets.patch("b", &dry, &Patch::Apply(told)).await.unwrap();
+    assert!(secrets.get_opt("b").await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn managed_fields_tell_who_set_what() {
     let server = Server::start().await;
     let secrets = server.secrets().await;

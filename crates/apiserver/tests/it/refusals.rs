@@ -145,9 +145,29 @@ async fn patches_that_cannot_be() {
         let request = server.request(Method::PATCH, &format!("{path}?fieldValidation=Strict"));
         answer(request.header("content-type", "application/merge-patch+json").body(body))
     };
-    let (code, refused) = send("application/apply-patch+yaml", "{}").await;
+    let (code, refused) = send("application/apply-patch+cbor", "{}").await;
     assert_eq!(code, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    insta::assert_snapshot!(refused["message"].as_str().unwrap(), @"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
+    insta::assert_snapshot!(refused["message"].as_str().unwrap(), @"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml");
+    let (code, refused) = send("application/apply-patch+yaml", "{}").await;
+    assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY);
+    insta::assert_snapshot!(refused["message"].as_str().unwrap(), @r#"PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch"#);
+    let apply = |body: &'static str| {
+        let request = server.request(Method::PATCH, &format!("{path}?fieldManager=me"));
+        answer(request.header("content-type", "application/apply-patch+yaml").body(body))
+    };
+    for (body, why) in [
+        ("data:\n  k: v\n", "error decoding YAML: this server reads configurations in JSON: "),
+        ("{}", "the configuration says it is \", Kind=\" and not \"v1, Kind=Secret\""),
+        (r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"b"}}"#, "the name of the object (b) does not match"),
+        (
+            r#"{"apiVersion":"v1","kind":"Secret","metadata":{"managedFields":[]}}"#,
+            "metadata.managedFields must be nil",
+        ),
+    ] {
+        let (code, refused) = apply(body).await;
+        let message = refused["message"].as_str().unwrap();
+        assert!(code == StatusCode::BAD_REQUEST && message.starts_with(why), "{body}: {message}");
+    }
     let merge = "application/merge-patch+json";
     let (code, refused) = send(merge, r#"{"type":"other/type"}"#).await;
     assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY);
