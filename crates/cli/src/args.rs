@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Fault(commands::fault::Fault),
     Doctor(commands::doctor::Doctor),
     Vault(Box<commands::vault::Vault>),
-    Plugin(commands::plugin::Plugin),
+    Plugin(Box<commands::plugin::Plugin>),
     Apiserver(commands::apiserver::Apiserver),
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod exit;
 mod failure;
+mod go_flags;
 mod locate;
 mod logs;
 mod printer;
@@ -18,7 +19,7 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(go_flags::rewritten(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output, what is wrong to standard error; clap knows which it is.
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, printer: Printer) -> Exit {
-    logs::init(&cli.global, cli.command.fails_on_purpose());
+    logs::init(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return printer.fail(&failure::Failure::environment(error)),

@@ -7,7 +7,8 @@ use std::fmt;
 
 use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
 
-use crate::config::{Cloud, Credential};
+use crate::cloud::{Cloud, StackCloud, is_stack};
+use crate::config::Credential;
 use crate::secret::ClientSecret;
 
 /// What the plugin takes from `azure.json`.
@@ -20,12 +21,13 @@ pub struct AzureJson {
 }
 
 impl AzureJson {
-    /// Reads the file's content.
+    /// Reads the file's content. If it names `AzureStackCloud`, `stack` says what that is; `cli` reads it from the file
+    /// that `AZURE_ENVIRONMENT_FILEPATH` names.
     ///
     /// # Errors
     ///
     /// [`AzureJsonError`] with everything that is wrong with it.
-    pub fn parse(content: &[u8]) -> Result<Self, AzureJsonError> {
+    pub fn parse(content: &[u8], stack: impl FnOnce() -> Result<StackCloud, String>) -> Result<Self, AzureJsonError> {
         let one = |line, text: String| AzureJsonError { problems: vec![Problem { line, text }] };
         let text = std::str::from_utf8(content).map_err(|error| one(None, format!("it is not UTF-8: {error}")))?;
         let documents = MarkedYaml::load_from_str(text)
@@ -35,9 +37,21 @@ impl AzureJson {
             return Err(one(Some(document.span.start.line()), "it is not an object".to_owned()));
         };
         let mut fields = Fields::default();
+        let mut stack = Some(stack);
         for (key, value) in mapping {
             if let YamlData::Value(Scalar::String(name)) = &key.data {
-                fields.take(name, value);
+                let line = Some(value.span.start.line());
+                if name == "cloud"
+                    && text_of(value).is_some_and(is_stack)
+                    && let Some(stack) = stack.take()
+                {
+                    match stack() {
+                        Ok(stack) => fields.cloud = Some(Cloud::Stack(stack)),
+                        Err(text) => fields.problems.push(Problem { line, text }),
+                    }
+                } else {
+                    fields.take(name, value);
+                }
             }
         }
         fields.finish()
@@ -101,11 +115,7 @@ struct Fields {
 impl Fields {
     fn take(&mut self, name: &str, value: &MarkedYaml<'_>) {
         let line = Some(value.span.start.line());
-        let text = match &value.data {
-            YamlData::Value(Scalar::String(text)) => Some(text.as_ref()),
-            YamlData::Value(Scalar::Null) => Some(""),
-            _ => None,
-        };
+        let text = text_of(value);
         let slot = match name {
             "aadClientCertPath" => &mut self.aad_client_cert_path,
             "aadClientId" => &mut self.aad_client_id,
@@ -162,6 +172,14 @@ impl Fields {
     }
 }
 
+fn text_of<'a>(value: &'a MarkedYaml<'_>) -> Option<&'a str> {
+    match &value.data {
+        YamlData::Value(Scalar::String(text)) => Some(text.as_ref()),
+        YamlData::Value(Scalar::Null) => Some(""),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -169,13 +187,17 @@ mod tests {
 
     use super::*;
 
+    fn parse(content: &[u8]) -> Result<AzureJson, AzureJsonError> {
+        AzureJson::parse(content, || Err("cloud AzureStackCloud: AZURE_ENVIRONMENT_FILEPATH is not set".to_owned()))
+    }
+
     fn problems(text: &str) -> String {
-        AzureJson::parse(text.as_bytes()).unwrap_err().problems().collect::<Vec<_>>().join("\n")
+        parse(text.as_bytes()).unwrap_err().problems().collect::<Vec<_>>().join("\n")
     }
 
     #[test]
     fn the_cloud_providers_file_is_read() {
-        let parsed = AzureJson::parse(
+        let parsed = parse(
             br#"{
               "cloud": "AzurePublicCloud", "tenantId": "t", "subscriptionId": "s", "resourceGroup": "rg",
               "aadClientId": "c", "aadClientSecret": "p", "useInstanceMetadata": true, "maximumLoadBalancerRuleCount": 250
@@ -190,10 +212,10 @@ mod tests {
     #[test]
     fn a_managed_identity_wins_and_yaml_will_do() {
         let text = "cloud: azureusgovernmentcloud\nuseManagedIdentityExtension: true\nuserAssignedIdentityID: u\naadClientId: msi\naadClientSecret: msi\n";
-        let parsed = AzureJson::parse(text.as_bytes()).unwrap();
+        let parsed = parse(text.as_bytes()).unwrap();
         assert_eq!(parsed.cloud, Cloud::UsGovernment);
         assert!(matches!(parsed.credential, Credential::ManagedIdentity { client: Some(id) } if id == "u"));
-        let parsed = AzureJson::parse(br#"{"useManagedIdentityExtension":true,"userAssignedIdentityID":""}"#).unwrap();
+        let parsed = parse(br#"{"useManagedIdentityExtension":true,"userAssignedIdentityID":""}"#).unwrap();
         assert!(matches!(parsed.credential, Credential::ManagedIdentity { client: None }));
     }
 
@@ -210,20 +232,32 @@ mod tests {
         assert_snapshot!(problems(""), @"it is empty");
         assert_snapshot!(problems("{\n\"a\": \n"), @"line 3: while parsing a node, did not find expected node content");
         assert_eq!(
-            AzureJson::parse(b"\xff").unwrap_err().to_string(),
+            parse(b"\xff").unwrap_err().to_string(),
             "failed to unmarshal azure.json, error: it is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0"
+        );
+    }
+
+    #[test]
+    fn a_stack_cloud_is_looked_up() {
+        let file = br#"{"activeDirectoryEndpoint":"https://login.local/","keyVaultDNSSuffix":"vault.local"}"#;
+        let stack = || StackCloud::parse(file).map_err(|error| error.to_string());
+        let content = br#"{"cloud":"AzureStackCloud","useManagedIdentityExtension":true}"#;
+        assert_eq!(AzureJson::parse(content, stack).unwrap().cloud.vault_dns_suffix(), "vault.local");
+        assert_snapshot!(
+            problems(r#"{"cloud":"AZURESTACKCLOUD","useManagedIdentityExtension":true}"#),
+            @"line 1: cloud AzureStackCloud: AZURE_ENVIRONMENT_FILEPATH is not set"
         );
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_taken(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = AzureJson::parse(&bytes);
+            let _ = parse(&bytes);
         }
 
         #[test]
         fn any_values_are_taken(name in "(cloud|tenantId|aadClientId|useManagedIdentityExtension)", value in ".{0,40}") {
-            let _ = AzureJson::parse(format!("{name}: {value}").as_bytes());
+            let _ = parse(format!("{name}: {value}").as_bytes());
         }
     }
 }

@@ -68,6 +68,32 @@ impl Budget {
     }
 }
 
+/// Trying again as Azure's plugin does.
+impl Budget {
+    /// Calls up to four times, with Retry-After or else 30, 60 and 120 s between, as go-autorest does. A caller's
+    /// deadline ends a wait, and then that is all that the caller hears.
+    pub(crate) async fn try_patiently<T, F>(self, mut call: impl FnMut() -> F) -> Result<T, VaultClientError>
+    where
+        F: Future<Output = Result<T, VaultClientError>>,
+    {
+        let mut pauses = PATIENT_PAUSES.into_iter();
+        loop {
+            let error = match timeout_at(self.until, call()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(self.no_answer()),
+            };
+            let may_get_better = matches!(error.class(), FailureClass::Throttled | FailureClass::Unavailable);
+            let Some(pause) = pauses.next().filter(|_| may_get_better) else { return Err(error) };
+            let next = Instant::now() + error.retry_after().unwrap_or(pause);
+            sleep_until(next.min(self.until)).await;
+            if next >= self.until {
+                return Err(self.no_answer());
+            }
+        }
+    }
+}
+
 /// How long to wait before another try, or `None` if none can help.
 fn wait_after(error: &VaultClientError, pause: Duration) -> Option<Duration> {
     match error.class() {
@@ -115,6 +141,9 @@ const SHORTEST_CALL: Duration = Duration::from_millis(50);
 
 /// The waits between tries, before jitter: four tries in 1.3 s.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+
+/// The waits of go-autorest.
+const PATIENT_PAUSES: [Duration; 3] = [Duration::from_secs(30), Duration::from_mins(1), Duration::from_mins(2)];
 
 #[cfg(test)]
 mod tests {

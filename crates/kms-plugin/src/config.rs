@@ -1,10 +1,13 @@
 //! What a plugin is started with. `cli` fills it from flags and `azure.json`; nothing here reads anything.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clock::Clock;
 
+use crate::cloud::Cloud;
+use crate::difference::Difference;
 use crate::key::{Key, KeyName, KeyVersion, VaultName};
 use crate::secret::ClientSecret;
 
@@ -19,16 +22,31 @@ pub struct Config {
     ///
     /// Differs: Azure's plugin demands a version.
     pub key_version: Option<KeyVersion>,
+    /// The key version before, for AKS's two-key rule: with it the plugin decrypts with these two and no other.
+    ///
+    /// AKS keeps the current and the previous key, so that rotating twice without writing all Secrets again loses
+    /// what hangs on the first: Azure/kubernetes-kms issue 291.
+    pub previous_key: Option<KeyVersion>,
+    /// Whether the vault is a managed HSM, `{name}.managedhsm.azure.net`.
+    pub managed_hsm: bool,
     /// Whose names the vault and the token endpoint have.
     pub cloud: Cloud,
     /// Who the plugin is to the vault.
     pub credential: Credential,
     /// How the vault is reached.
     pub http: HttpConfig,
+    /// The helper of Azure's proxy mode, `http://{address}:{port}`: it has the vault's host in the path of a URL.
+    pub proxy_mode: Option<String>,
     /// How often a key without a version is looked at for a new one, by the stack's clock.
     pub poll_interval: Duration,
     /// How long a real success counts as proof of health, by the stack's clock.
     pub status_freshness: Duration,
+    /// How many calls to the vault are made at once; the others wait. 0 is no limit.
+    ///
+    /// Differs: Azure's plugin has no limit.
+    pub max_vault_calls: usize,
+    /// What to do as Azure's plugin does it.
+    pub like_azure: BTreeSet<Difference>,
     /// Where the versions seen are remembered across restarts; the folder must exist.
     pub known_versions_file: Option<PathBuf>,
     /// The stack's clock.
@@ -42,66 +60,26 @@ impl Config {
             vault,
             key,
             key_version: None,
+            previous_key: None,
+            managed_hsm: false,
             cloud: Cloud::default(),
             credential,
             http: HttpConfig::default(),
+            proxy_mode: None,
             poll_interval: Duration::from_mins(1),
             status_freshness: Duration::from_secs(30),
+            max_vault_calls: 16,
+            like_azure: BTreeSet::new(),
             known_versions_file: None,
             clock,
         }
     }
 
-    pub(crate) fn full_key(&self) -> Key {
-        Key::new(&self.vault, self.cloud.vault_dns_suffix(), self.key.clone())
-    }
-}
-
-/// A cloud of Azure. Names and suffixes as in go-autorest's `azure.Environment`, which Azure's plugin uses.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Cloud {
-    /// `AzureChinaCloud`.
-    China,
-    /// `AzureGermanCloud`, closed in 2021; kept because configuration files still name it.
-    German,
-    /// `AzurePublicCloud`.
-    #[default]
-    Public,
-    /// `AzureUSGovernmentCloud`.
-    UsGovernment,
-}
-
-impl Cloud {
-    /// The cloud that `azure.json` names; the empty name is the public cloud and case does not matter.
-    pub fn by_name(name: &str) -> Option<Self> {
-        match name.to_ascii_uppercase().as_str() {
-            "" | "AZUREPUBLICCLOUD" => Some(Self::Public),
-            "AZURECHINACLOUD" => Some(Self::China),
-            "AZUREGERMANCLOUD" => Some(Self::German),
-            "AZUREUSGOVERNMENTCLOUD" => Some(Self::UsGovernment),
-            _ => None,
-        }
-    }
-
-    /// What follows a vault's name in its host name.
-    pub fn vault_dns_suffix(self) -> &'static str {
-        match self {
-            Self::China => "vault.azure.cn",
-            Self::German => "vault.microsoftazure.de",
-            Self::Public => "vault.azure.net",
-            Self::UsGovernment => "vault.usgovcloudapi.net",
-        }
-    }
-
-    /// The token endpoint's origin.
-    pub(crate) fn authority(self) -> &'static str {
-        match self {
-            Self::China => "https://login.chinacloudapi.cn",
-            Self::German => "https://login.microsoftonline.de",
-            Self::Public => "https://login.microsoftonline.com",
-            Self::UsGovernment => "https://login.microsoftonline.us",
-        }
+    /// `None` if the cloud has no managed HSMs.
+    pub(crate) fn full_key(&self) -> Option<Key> {
+        let suffix =
+            if self.managed_hsm { self.cloud.managed_hsm_dns_suffix()? } else { self.cloud.vault_dns_suffix() };
+        Some(Key::new(&self.vault, suffix, self.key.clone()))
     }
 }
 
@@ -144,20 +122,4 @@ pub enum Proxy {
     Environment,
     /// This one for every host, as in `http://127.0.0.1:3128`.
     Url(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clouds_have_azures_names_and_suffixes() {
-        let suffix = |name| Cloud::by_name(name).map(Cloud::vault_dns_suffix);
-        assert_eq!(suffix(""), Some("vault.azure.net"));
-        assert_eq!(suffix("AzurePublicCloud"), Some("vault.azure.net"));
-        assert_eq!(suffix("AZURECHINACLOUD"), Some("vault.azure.cn"));
-        assert_eq!(suffix("azureusgovernmentcloud"), Some("vault.usgovcloudapi.net"));
-        assert_eq!(suffix("AzureGermanCloud"), Some("vault.microsoftazure.de"));
-        assert_eq!(suffix("AzureMoonCloud"), None);
-    }
 }

@@ -57,7 +57,7 @@ impl FromStr for KeyName {
 }
 
 /// A key version, as the vault names it: 32 hexadecimal digits on Azure, opaque here.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyVersion(String);
 
 impl KeyVersion {
@@ -118,6 +118,9 @@ pub enum NameError {
 }
 
 /// The id by which Kubernetes knows a key version: the lower-case hexadecimal SHA-256 of its URL.
+///
+/// Differs: a version that becomes current again after another was gets `-2` behind that, then `-3`, because Kubernetes
+/// asks that an id is never used twice; Azure's plugin has the hash and nothing else.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyId(String);
 
@@ -126,7 +129,20 @@ impl KeyId {
         Self(hex::encode(digest(&SHA256, url.as_bytes())))
     }
 
-    /// The 64 hexadecimal digits.
+    /// The id of the `time`th time that the version is current.
+    pub(crate) fn at_time(self, time: usize) -> Self {
+        if time < 2 { self } else { Self(format!("{}-{time}", self.0)) }
+    }
+
+    /// The hash in the text of an id, whichever time it is of.
+    pub(crate) fn hash_in(text: &str) -> &str {
+        match text.split_once('-') {
+            Some((hash, time)) if !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit()) => hash,
+            _ => text,
+        }
+    }
+
+    /// The 64 hexadecimal digits, and what follows them.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -163,6 +179,7 @@ impl Key {
         format!("{}keys/{}", self.vault_url, self.name.as_str())
     }
 
+    /// The id of a version that is current for the first time.
     pub(crate) fn key_id(&self, version: &KeyVersion) -> KeyId {
         KeyId::of_url(&format!("{}/{version}", self.url()))
     }
@@ -239,6 +256,18 @@ mod tests {
             "http://kyanite.vault.azure.net/keys/kms/v1",
         ] {
             assert_eq!(version(kid), None, "{kid}");
+        }
+    }
+
+    #[test]
+    fn a_key_id_tells_the_time_it_is_of() {
+        let id = KeyId::of_url("https://kyanite.vault.azure.net/keys/kms/v1");
+        assert_eq!(id.clone().at_time(1), id);
+        let again = id.clone().at_time(2);
+        assert_eq!(again.as_str(), format!("{id}-2"));
+        assert_eq!(KeyId::hash_in(again.as_str()), id.as_str());
+        for other in ["", "-", "abc-", "abc-x", "abc--2"] {
+            assert_eq!(KeyId::hash_in(other), other);
         }
     }
 

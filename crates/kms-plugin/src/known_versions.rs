@@ -1,5 +1,6 @@
 //! The versions of the key that have been seen, by key id: a key id is a hash, and only who knows the version can say
-//! which one it means. A file keeps them across restarts, because the vault need not let the plugin list them.
+//! which one it means. And the order in which they were current, by which no id is ever used twice. A file keeps both
+//! across restarts, because the vault need not let the plugin list the versions, and does not know the order.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -27,55 +28,98 @@ pub struct KnownVersion {
 pub(crate) struct KnownVersions {
     file: Option<PathBuf>,
     key: Key,
-    versions: Mutex<BTreeMap<KeyId, KeyVersion>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The versions that were current, in order; no two that follow each other are the same.
+    adopted: Vec<KeyVersion>,
+    versions: BTreeMap<KeyId, KeyVersion>,
+}
+
+impl State {
+    fn times_adopted(&self, version: &KeyVersion) -> usize {
+        self.adopted.iter().filter(|adopted| *adopted == version).count()
+    }
 }
 
 impl KnownVersions {
     /// Reads the file; one that does not exist yet is empty.
     pub(crate) fn open(key: Key, file: Option<PathBuf>) -> Result<Self, KnownVersionsError> {
-        let known = Self { file, key, versions: Mutex::default() };
-        if let Some(path) = &known.file {
-            let versions = read(path, &known.key)?;
-            known.versions().extend(versions.into_iter().map(|version| (known.key.key_id(&version), version)));
-        }
-        Ok(known)
+        let state = match &file {
+            Some(path) => read(path, &key)?,
+            None => State::default(),
+        };
+        Ok(Self { file, key, state: Mutex::new(state) })
     }
 
+    /// The version that an id means, whichever time it is of.
     pub(crate) fn find(&self, key_id: &str) -> Option<KeyVersion> {
-        self.versions().iter().find(|(known, _)| known.as_str() == key_id).map(|(_, version)| version.clone())
+        let hash = KeyId::hash_in(key_id);
+        self.state().versions.iter().find(|(known, _)| known.as_str() == hash).map(|(_, version)| version.clone())
     }
 
     /// In the order of their ids.
     pub(crate) fn all(&self) -> Vec<KnownVersion> {
-        let versions = self.versions();
-        versions
+        let state = self.state();
+        state
+            .versions
             .iter()
             .map(|(key_id, version)| KnownVersion { key_id: key_id.clone(), version: version.clone() })
             .collect()
+    }
+
+    /// The id with which a version is current, or would be.
+    pub(crate) fn key_id_in_use(&self, version: &KeyVersion) -> KeyId {
+        self.key.key_id(version).at_time(self.state().times_adopted(version))
     }
 
     /// Adds versions. A file that cannot be written is warned about and costs nothing now: the versions are known as
     /// long as the process lives.
     pub(crate) fn remember(&self, seen: impl IntoIterator<Item = KeyVersion>) {
         // Held while the file is written, so that two writers do not undo each other.
-        let mut versions = self.versions();
-        let before = versions.len();
+        let mut state = self.state();
+        if self.add(&mut state, seen) {
+            self.keep(&state);
+        }
+    }
+
+    /// Adds a version and notes that it is the current one from now on.
+    pub(crate) fn adopt(&self, version: &KeyVersion) {
+        let mut state = self.state();
+        let new = self.add(&mut state, [version.clone()]);
+        let changed = state.adopted.last() != Some(version);
+        if changed {
+            state.adopted.push(version.clone());
+        }
+        if new || changed {
+            self.keep(&state);
+        }
+    }
+
+    fn add(&self, state: &mut State, seen: impl IntoIterator<Item = KeyVersion>) -> bool {
+        let before = state.versions.len();
         for version in seen {
             let key_id = self.key.key_id(&version);
-            versions.entry(key_id).or_insert_with_key(|key_id| {
+            state.versions.entry(key_id).or_insert_with_key(|key_id| {
                 info!(%version, %key_id, "key version known from now on");
                 version
             });
         }
-        if let Some(path) = self.file.as_ref().filter(|_| versions.len() > before)
-            && let Err(error) = write(path, &self.key, versions.values())
+        state.versions.len() > before
+    }
+
+    fn keep(&self, state: &State) {
+        if let Some(path) = &self.file
+            && let Err(error) = write(path, &self.key, state)
         {
             warn!(path = %path.display(), %error, "cannot keep the known key versions");
         }
     }
 
-    fn versions(&self) -> MutexGuard<'_, BTreeMap<KeyId, KeyVersion>> {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,18 +155,20 @@ pub enum KnownVersionsError {
     },
 }
 
-/// The file: the key's URL and the versions.
+/// The file: the key's URL, the versions, and those that were current, in order.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     key: String,
     versions: Vec<String>,
+    #[serde(default)]
+    adopted: Vec<String>,
 }
 
-fn read(path: &Path, key: &Key) -> Result<Vec<KeyVersion>, KnownVersionsError> {
+fn read(path: &Path, key: &Key) -> Result<State, KnownVersionsError> {
     let text = match fs::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
         Err(source) => return Err(KnownVersionsError::Read { path: path.to_owned(), source }),
     };
     let parse_error = |source| KnownVersionsError::Parse { path: path.to_owned(), source };
@@ -130,13 +176,23 @@ fn read(path: &Path, key: &Key) -> Result<Vec<KeyVersion>, KnownVersionsError> {
     if document.key != key.url() {
         return Err(KnownVersionsError::OtherKey { path: path.to_owned(), found: document.key, expected: key.url() });
     }
-    let versions = document.versions.iter().map(|version| version.parse());
-    versions.collect::<Result<_, _>>().map_err(|error| parse_error(serde::de::Error::custom(error)))
+    let parsed = |texts: &[String]| -> Result<Vec<KeyVersion>, KnownVersionsError> {
+        let versions = texts.iter().map(|version| version.parse());
+        versions.collect::<Result<_, _>>().map_err(|error| parse_error(serde::de::Error::custom(error)))
+    };
+    let adopted = parsed(&document.adopted)?;
+    let versions = parsed(&document.versions)?;
+    let versions = versions.into_iter().chain(adopted.iter().cloned());
+    Ok(State { versions: versions.map(|version| (key.key_id(&version), version)).collect(), adopted })
 }
 
 /// Writes beside the file and moves over it, so that a crash leaves the old or the new content.
-fn write<'a>(path: &Path, key: &Key, versions: impl Iterator<Item = &'a KeyVersion>) -> io::Result<()> {
-    let document = Document { key: key.url(), versions: versions.map(ToString::to_string).collect() };
+fn write(path: &Path, key: &Key, state: &State) -> io::Result<()> {
+    let document = Document {
+        key: key.url(),
+        versions: state.versions.values().map(ToString::to_string).collect(),
+        adopted: state.adopted.iter().map(ToString::to_string).collect(),
+    };
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let staged = path.with_file_name(name);
@@ -199,6 +255,30 @@ mod tests {
         }
         let error = KnownVersions::open(key("kms"), Some(folder.path().to_owned())).unwrap_err();
         assert!(matches!(error, KnownVersionsError::Read { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn an_id_is_never_used_twice_over_restarts_and_old_ids_are_understood() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("versions.json");
+        let open = || KnownVersions::open(key("kms"), Some(path.clone())).unwrap();
+        let version = |text: &str| text.parse::<KeyVersion>().unwrap();
+        let hash = key("kms").key_id(&version("v1")).to_string();
+        let adopted = |text: &str| {
+            let known = open();
+            known.adopt(&version(text));
+            known.key_id_in_use(&version(text)).to_string()
+        };
+        assert_eq!(adopted("v1"), hash);
+        assert_eq!(adopted("v1"), hash, "a restart is no change");
+        assert_ne!(adopted("v2"), hash);
+        assert_eq!(adopted("v1"), format!("{hash}-2"));
+        assert_eq!(adopted("v1"), format!("{hash}-2"));
+        adopted("v2");
+        assert_eq!(adopted("v1"), format!("{hash}-3"));
+        for id in [hash.clone(), format!("{hash}-2"), format!("{hash}-77")] {
+            assert_eq!(open().find(&id), Some(version("v1")), "{id}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Azure's Kubernetes KMS plugin, and better where its users suffer.
 //!
-//! kube-apiserver speaks KMS v2 to it on a Unix socket; it encrypts and decrypts with a Key Vault key through the
+//! kube-apiserver speaks KMS v2 or v1beta1 to it on a Unix socket; it encrypts and decrypts with a Key Vault key through the
 //! official Azure SDK, so it works against real Azure as against an emulator, and knows of neither. What it stores is
 //! to the byte what `Azure/kubernetes-kms` v0.11.0 stores: key ids, ciphertext text and annotations.
 //!
@@ -26,26 +26,40 @@
 //! # Ok(()) }
 //! ```
 
+mod algorithm;
 mod annotations;
 mod azure_json;
 mod budget;
+mod cloud;
 mod config;
+mod credential;
+mod difference;
 mod health;
+mod in_flight;
 mod key;
 mod known_versions;
+mod log;
+mod metrics;
 mod operation;
 mod plugin;
+mod probes;
 mod secret;
 mod service;
+mod service_v1;
+mod service_v2;
+mod transport;
 mod vault_client;
 mod vault_error;
 
 pub use azure_json::{AzureJson, AzureJsonError};
-pub use config::{Cloud, Config, Credential, HttpConfig, Proxy};
+pub use cloud::{Cloud, StackCloud, StackCloudError};
+pub use config::{Config, Credential, HttpConfig, Proxy};
+pub use difference::{Difference, DifferenceError};
 pub use health::{LastResult, Operation};
 pub use key::{KeyId, KeyName, KeyVersion, NameError, VaultName};
 pub use known_versions::{KnownVersion, KnownVersionsError};
 pub use plugin::{Plugin, Report, StartError};
+pub use probes::{Probes, serve_metrics, serve_probes};
 pub use secret::ClientSecret;
 pub use service::{ServeError, serve};
 pub use vault_error::{FailureClass, Origin, VaultClientError};

@@ -1,17 +1,21 @@
 //! What a plugin does for the API server: encrypt, decrypt, tell its state. No gRPC here.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::FutureExt as _;
 use jiff::SignedDuration;
 use kms_api::v2::DecryptRequest;
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
+use crate::algorithm::{Algorithm, MAX_MODULUS_BYTES, MODULUS_BYTES};
 use crate::annotations::{AnnotationError, Annotations, annotations, require_ours, require_some};
 use crate::budget::Budget;
+use crate::difference::Difference;
 use crate::health::{Begun, Operation};
+use crate::in_flight::{Outcome, Question};
 use crate::key::{KeyId, KeyVersion};
 use crate::known_versions::KnownVersion;
 use crate::plugin::Inner;
@@ -33,34 +37,54 @@ pub(crate) type Listed = Result<(), Arc<VaultClientError>>;
 impl Inner {
     pub(crate) async fn encrypt(
         &self,
+        algorithm: Algorithm,
         plaintext: &Plaintext,
         uid: &str,
         budget: Budget,
     ) -> Result<Sealed, OperationError> {
-        let bytes = plaintext.expose().len();
-        if bytes == 0 || bytes > MAX_PLAINTEXT_BYTES {
-            return Err(OperationError::PlaintextLength { bytes });
-        }
-        let encrypted = self.encrypt_with_current(plaintext.expose(), uid, budget).await?;
+        self.check_plaintext(algorithm, plaintext.expose().len())?;
+        let encrypted = self.encrypt_with_current(algorithm, plaintext.expose(), uid, budget).await?;
         Ok(Sealed {
             annotations: annotations(&encrypted.receipt),
             ciphertext: encrypted.ciphertext.into_bytes(),
-            key_id: self.client.key().key_id(&encrypted.version),
+            key_id: self.key_id(&encrypted.version),
         })
     }
 
     /// Azure's checks in Azure's order, then the vault.
     ///
     /// Differs: Azure's plugin decrypts with its one version and refuses every other key id.
-    pub(crate) async fn decrypt(&self, request: &DecryptRequest, budget: Budget) -> Result<Plaintext, OperationError> {
+    pub(crate) async fn decrypt(self: &Arc<Self>, request: &DecryptRequest, budget: Budget) -> Outcome {
         require_some(&request.annotations)?;
-        let version = match self.known.find(&request.key_id) {
-            Some(version) => version,
-            None => self.look_up(&request.key_id, budget).await?,
-        };
+        let version = self.version_of(&request.key_id, budget).await?;
         require_ours(&request.annotations)?;
-        let ciphertext = decoded(&request.ciphertext)?;
-        self.decrypt_with(&version, &ciphertext, &request.uid, budget).await
+        let ciphertext = self.checked_ciphertext(&version, &request.ciphertext)?;
+        self.decrypt_with(Algorithm::RsaOaep256, &version, ciphertext, &request.uid, budget).await
+    }
+
+    /// A ciphertext of KMS v1beta1, which names no key version: the current one first, then the others that are known.
+    ///
+    /// Differs: Azure's plugin has one version. A version that is not the ciphertext's opens it to noise once in some
+    /// ten thousand times, for `RSA1_5` has no integrity of its own; the API server's AES-GCM then finds that out.
+    pub(crate) async fn decrypt_unnamed(self: &Arc<Self>, ciphertext: &[u8], budget: Budget) -> Outcome {
+        let current = self.require_current(budget).await?;
+        let mut others: Vec<KeyVersion> = self.known.all().into_iter().map(|known| known.version).collect();
+        others.retain(|version| *version != current && self.may_decrypt_with(version));
+        let mut refusal = None;
+        for version in std::iter::once(current).chain(others.into_iter().take(MAX_GUESSES)) {
+            let outcome = match self.checked_ciphertext(&version, ciphertext) {
+                Ok(bytes) => self.decrypt_with(Algorithm::Rsa15, &version, bytes, "", budget).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                // Not this version's, or a version that is gone: the first refusal is the one to tell.
+                Err(error) if matches!(error.class(), FailureClass::Rejected | FailureClass::Missing) => {
+                    refusal.get_or_insert(error);
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(refusal.unwrap_or(OperationError::CiphertextText))
     }
 
     /// The current key id, if the key works: from recent results, or else by asking the vault.
@@ -69,9 +93,10 @@ impl Inner {
         let _ = self.follow_if_due(budget.half()).await;
         let arrived = self.begin();
         if let Some(current) = self.current()
+            && !self.is_like_azure(Difference::Health)
             && self.health.is_fresh(&current, self.clock.now(), self.status_freshness)
         {
-            return Ok(self.client.key().key_id(&current));
+            return Ok(self.key_id(&current));
         }
         let Ok(mut latest) = timeout_at(budget.until(), self.round_trip.lock()).await else {
             return Err(OperationError::vault(Operation::Encrypt, budget.no_answer()));
@@ -103,7 +128,7 @@ impl Inner {
         }
         *looked = Some(now);
         let begun = self.begin();
-        match self.client.encrypt(None, HEALTHCHECK, "", budget).await {
+        match self.client.encrypt(Algorithm::RsaOaep256, None, HEALTHCHECK, "", budget).await {
             Ok(encrypted) => {
                 self.health.succeeded(begun, Operation::Encrypt, &encrypted.version);
                 self.adopt(&encrypted.version);
@@ -150,15 +175,17 @@ impl Inner {
 
     async fn encrypt_with_current(
         &self,
+        algorithm: Algorithm,
         plaintext: &[u8],
         uid: &str,
         budget: Budget,
     ) -> Result<Encrypted, OperationError> {
         let current = self.current();
         let begun = self.begin();
-        match self.client.encrypt(current.as_ref(), plaintext, uid, budget).await {
+        match self.client.encrypt(algorithm, current.as_ref(), plaintext, uid, budget).await {
             Ok(encrypted) => {
                 self.health.succeeded(begun, Operation::Encrypt, &encrypted.version);
+                self.learn_modulus(&encrypted);
                 if current.is_none() {
                     self.adopt_first(&encrypted.version);
                 }
@@ -168,32 +195,84 @@ impl Inner {
         }
     }
 
+    /// Callers with the same ciphertext share one call, each for as long as its own deadline lets it.
     async fn decrypt_with(
-        &self,
+        self: &Arc<Self>,
+        algorithm: Algorithm,
         version: &KeyVersion,
-        ciphertext: &[u8],
+        ciphertext: Vec<u8>,
         uid: &str,
         budget: Budget,
-    ) -> Result<Plaintext, OperationError> {
+    ) -> Outcome {
+        let question = Question { algorithm, ciphertext, version: version.clone() };
+        if self.is_like_azure(Difference::Joining) {
+            return self.ask_to_decrypt(&question, uid, budget).await;
+        }
+        loop {
+            let start = || {
+                let (inner, asked, uid) = (Arc::clone(self), question.clone(), uid.to_owned());
+                async move { inner.ask_to_decrypt(&asked, &uid, budget).await }.boxed()
+            };
+            let (call, is_ours) = self.in_flight.join_or_start(&question, start);
+            match timeout_at(budget.until(), call).await {
+                Err(_) => return Err(OperationError::vault(Operation::Decrypt, budget.no_answer())),
+                // Whoever started it had less time than this caller.
+                Ok(Err(error)) if !is_ours && error.class() == FailureClass::TimedOut => {}
+                Ok(outcome) => return outcome,
+            }
+        }
+    }
+
+    async fn ask_to_decrypt(&self, question: &Question, uid: &str, budget: Budget) -> Outcome {
+        let Question { algorithm, ciphertext, version } = question;
         let begun = self.begin();
-        match self.client.decrypt(version, ciphertext, uid, budget).await {
+        match self.client.decrypt(*algorithm, version, ciphertext, uid, budget).await {
             Ok(plaintext) => {
                 self.health.succeeded(begun, Operation::Decrypt, version);
-                Ok(plaintext)
+                Ok(Arc::new(plaintext))
             }
             Err(error) => Err(self.failed(begun, Operation::Decrypt, Some(version), error)),
         }
     }
 
     async fn make_round_trip(&self, budget: Budget) -> Result<KeyId, OperationError> {
-        let encrypted = self.encrypt_with_current(HEALTHCHECK, "", budget).await?;
+        let algorithm = Algorithm::RsaOaep256;
+        let encrypted = self.encrypt_with_current(algorithm, HEALTHCHECK, "", budget).await?;
         let ciphertext = decoded(encrypted.ciphertext.as_bytes())?;
-        let opened = self.decrypt_with(&encrypted.version, &ciphertext, "", budget).await?;
-        if opened.expose() == HEALTHCHECK {
-            Ok(self.client.key().key_id(&encrypted.version))
-        } else {
-            Err(OperationError::Mismatch)
+        let question = Question { algorithm, ciphertext, version: encrypted.version.clone() };
+        let opened = self.ask_to_decrypt(&question, "", budget).await?;
+        if opened.expose() == HEALTHCHECK { Ok(self.key_id(&encrypted.version)) } else { Err(OperationError::Mismatch) }
+    }
+
+    /// The version that a key id names, if it may be decrypted with.
+    async fn version_of(&self, key_id: &str, budget: Budget) -> Result<KeyVersion, OperationError> {
+        if self.two_keys.is_none() && !self.is_like_azure(Difference::Decrypt) {
+            return match self.known.find(key_id) {
+                Some(version) => Ok(version),
+                None => self.look_up(key_id, budget).await,
+            };
         }
+        let current = self.require_current(budget).await?;
+        match self.known.find(key_id).filter(|version| *version == current || self.may_decrypt_with(version)) {
+            Some(version) => Ok(version),
+            None => Err(OperationError::OtherKey { key_id: shown(key_id), expected: self.key_id(&current) }),
+        }
+    }
+
+    /// Whether a version that is not the current one is decrypted with.
+    fn may_decrypt_with(&self, version: &KeyVersion) -> bool {
+        match &self.two_keys {
+            Some(previous) => version == previous,
+            None => !self.is_like_azure(Difference::Decrypt),
+        }
+    }
+
+    /// The current version, which a key that is followed may not have yet.
+    async fn require_current(&self, budget: Budget) -> Result<KeyVersion, OperationError> {
+        if let Some(current) = self.current() {
+            return Ok(current);
+        }
+        self.encrypt_with_current(Algorithm::RsaOaep256, HEALTHCHECK, "", budget).await.map(|done| done.version)
     }
 
     /// The version of a key id that has not been seen, by asking the vault for all versions.
@@ -222,12 +301,7 @@ impl Inner {
 
     fn unknown(&self, key_id: &str, listing: Option<Arc<VaultClientError>>) -> OperationError {
         let known = self.known.all();
-        OperationError::UnknownKey {
-            key_id: key_id.chars().take(MAX_SHOWN_KEY_ID_CHARS).collect(),
-            key: self.client.key().url(),
-            known,
-            listing,
-        }
+        OperationError::UnknownKey { key_id: shown(key_id), key: self.client.key().url(), known, listing }
     }
 
     /// Unless another call was faster.
@@ -239,9 +313,54 @@ impl Inner {
     }
 
     fn adopt(&self, version: &KeyVersion) {
-        self.known.remember([version.clone()]);
+        self.known.adopt(version);
         if self.replace_current(version) {
-            info!(%version, key_id = %self.client.key().key_id(version), "encrypting with this key version from now on");
+            info!(%version, key_id = %self.key_id(version), "encrypting with this key version from now on");
+        }
+    }
+
+    pub(crate) fn key_id(&self, version: &KeyVersion) -> KeyId {
+        if self.is_like_azure(Difference::KeyIds) {
+            self.client.key().key_id(version)
+        } else {
+            self.known.key_id_in_use(version)
+        }
+    }
+
+    /// An RSA ciphertext is as long as its key's modulus.
+    fn learn_modulus(&self, encrypted: &Encrypted) {
+        if let Ok(bytes) = decoded(encrypted.ciphertext.as_bytes()) {
+            let mut moduli = self.moduli.lock().unwrap_or_else(PoisonError::into_inner);
+            moduli.insert(encrypted.version.clone(), bytes.len());
+        }
+    }
+
+    fn modulus_bytes(&self, version: &KeyVersion) -> Option<usize> {
+        self.moduli.lock().unwrap_or_else(PoisonError::into_inner).get(version).copied()
+    }
+
+    /// Before the key's size is known, what the largest key can hold.
+    fn check_plaintext(&self, algorithm: Algorithm, bytes: usize) -> Result<(), OperationError> {
+        let modulus = self.current().and_then(|current| self.modulus_bytes(&current));
+        let limit = algorithm.max_plaintext_bytes(modulus.unwrap_or(MAX_MODULUS_BYTES));
+        if self.is_like_azure(Difference::Checks) || (1..=limit).contains(&bytes) {
+            Ok(())
+        } else {
+            Err(OperationError::PlaintextLength { bytes, limit })
+        }
+    }
+
+    /// The bytes of the vault's text, if it can be a ciphertext of the version.
+    fn checked_ciphertext(&self, version: &KeyVersion, text: &[u8]) -> Result<Vec<u8>, OperationError> {
+        let bytes = decoded(text)?;
+        let fits = match self.modulus_bytes(version) {
+            Some(modulus) => bytes.len() == modulus,
+            None => MODULUS_BYTES.contains(&bytes.len()),
+        };
+        if fits || self.is_like_azure(Difference::Checks) {
+            Ok(bytes)
+        } else {
+            Err(OperationError::CiphertextModulus { bytes: bytes.len() })
         }
     }
 }
@@ -251,14 +370,20 @@ impl Inner {
 pub(crate) enum OperationError {
     #[error(transparent)]
     Annotations(#[from] AnnotationError),
+    #[error("KMS API version {version:?} is not supported, only v1beta1 is")]
+    ApiVersion { version: String },
+    #[error("ciphertext is of {bytes} bytes, which no ciphertext of this key has")]
+    CiphertextModulus { bytes: usize },
     #[error("ciphertext is {bytes} bytes, which is not 1 to {MAX_CIPHERTEXT_BYTES}")]
     CiphertextLength { bytes: usize },
     #[error("ciphertext is not the base64url text of key vault")]
     CiphertextText,
     #[error("decrypted text does not match")]
     Mismatch,
-    #[error("plaintext is {bytes} bytes, which is not 1 to {MAX_PLAINTEXT_BYTES}")]
-    PlaintextLength { bytes: usize },
+    #[error("key id {key_id} does not match expected key id {expected} used for encryption")]
+    OtherKey { key_id: String, expected: KeyId },
+    #[error("plaintext is {bytes} bytes, which is not 1 to {limit}")]
+    PlaintextLength { bytes: usize, limit: usize },
     #[error("key id {key_id} is of no known version of {key} ({})", known_and_listing(known, listing.as_deref()))]
     UnknownKey { key_id: String, key: String, known: Vec<KnownVersion>, listing: Option<Arc<VaultClientError>> },
     #[error("failed to {operation}")]
@@ -282,10 +407,13 @@ impl OperationError {
     pub(crate) fn class(&self) -> FailureClass {
         match self {
             Self::Annotations(_)
+            | Self::ApiVersion { .. }
             | Self::CiphertextLength { .. }
+            | Self::CiphertextModulus { .. }
             | Self::CiphertextText
             | Self::PlaintextLength { .. } => FailureClass::Rejected,
             Self::Mismatch => FailureClass::Corrupt,
+            Self::OtherKey { .. } => FailureClass::Missing,
             // If the vault could not be asked, it may well know the version.
             Self::UnknownKey { listing, .. } => match listing.as_ref().map(|error| error.class()) {
                 Some(class @ (FailureClass::Throttled | FailureClass::TimedOut | FailureClass::Unavailable)) => class,
@@ -313,6 +441,11 @@ fn known_and_listing(known: &[KnownVersion], listing: Option<&VaultClientError>)
     text
 }
 
+/// A key id of the caller, for a text.
+fn shown(key_id: &str) -> String {
+    key_id.chars().take(MAX_SHOWN_KEY_ID_CHARS).collect()
+}
+
 /// The bytes of the vault's text, or why nothing of the kind can be sent.
 fn decoded(ciphertext: &[u8]) -> Result<Vec<u8>, OperationError> {
     if ciphertext.is_empty() || ciphertext.len() > MAX_CIPHERTEXT_BYTES {
@@ -322,16 +455,16 @@ fn decoded(ciphertext: &[u8]) -> Result<Vec<u8>, OperationError> {
 }
 
 /// What Azure's plugin encrypts for Status.
-const HEALTHCHECK: &[u8] = b"healthcheck";
-
-/// What RSA-OAEP-256 holds with a 4096-bit key: the largest there is.
-const MAX_PLAINTEXT_BYTES: usize = 512 - 66;
+pub(crate) const HEALTHCHECK: &[u8] = b"healthcheck";
 
 /// kube-apiserver's limit of an encrypted seed.
 const MAX_CIPHERTEXT_BYTES: usize = 1024;
 
 /// How often at most an unknown key id makes the plugin ask for the versions, in seconds of the stack's clock.
 const LISTING_INTERVAL_SECS: i64 = 10;
+
+/// How many versions are tried for a ciphertext that names none, besides the current one.
+const MAX_GUESSES: usize = 7;
 
 /// How many known versions an error lists.
 const MAX_SHOWN: usize = 5;

@@ -1,6 +1,7 @@
 //! The plugin itself: a handle that the gRPC service and the control door share, and the task that follows a key.
 
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use azure_core::error::Error as SdkError;
@@ -12,11 +13,15 @@ use tracing::info;
 
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::difference::Difference;
 use crate::health::{Begun, Health, LastResult};
+use crate::in_flight::InFlight;
 use crate::key::{KeyId, KeyVersion};
 use crate::known_versions::{KnownVersion, KnownVersions, KnownVersionsError};
+use crate::log::ALWAYS;
+use crate::metrics::Metrics;
 use crate::operation::{Listed, OperationError};
-use crate::vault_client::VaultClient;
+use crate::vault_client::{VaultClient, transport};
 
 /// A running plugin. Clones are the same plugin; it stops following its key when the last is dropped.
 #[derive(Clone, Debug)]
@@ -32,11 +37,31 @@ impl Plugin {
     ///
     /// [`StartError`] if the configuration cannot work, whatever the vault says.
     pub fn start(config: Config) -> Result<Self, StartError> {
-        let key = config.full_key();
-        let known = KnownVersions::open(key.clone(), config.known_versions_file)?;
-        let client = VaultClient::new(key, config.cloud, config.credential, &config.http)?;
-        known.remember(config.key_version.clone());
-        info!(key = client.key().url(), version = config.key_version.as_ref().map(KeyVersion::as_str), "using key");
+        let cloud = config.cloud.name();
+        let key = config.full_key().ok_or(StartError::NoManagedHsm { cloud })?;
+        if config.key_version.is_none() && config.like_azure.contains(&Difference::Versions) {
+            return Err(StartError::NoVersion);
+        }
+        let metrics = Metrics::new(config.like_azure.contains(&Difference::Metrics));
+        let metrics = metrics.map_err(|source| StartError::Metrics { source })?;
+        let known = KnownVersions::open(key.clone(), config.known_versions_file.clone())?;
+        let transport = transport(&config.http, config.proxy_mode.as_deref(), &config.cloud, &key)?;
+        let client = VaultClient::new(
+            key,
+            config.cloud,
+            config.credential,
+            transport,
+            if config.like_azure.contains(&Difference::Limit) { 0 } else { config.max_vault_calls },
+            config.like_azure.contains(&Difference::Retries),
+        )?;
+        known.remember(config.previous_key.clone());
+        if let Some(version) = &config.key_version {
+            known.adopt(version);
+        }
+        info!(target: ALWAYS, version = env!("CARGO_PKG_VERSION"), "Starting KeyManagementServiceServer service");
+        let (vault, key_name) = (client.key().vault_url(), client.key().name().as_str());
+        let version = config.key_version.as_ref().map(KeyVersion::as_str);
+        info!(target: ALWAYS, vaultURL = vault, keyName = key_name, keyVersion = version, "using kms key for encrypt/decrypt");
 
         let stop = CancellationToken::new();
         let inner = Arc::new(Inner {
@@ -45,11 +70,16 @@ impl Plugin {
             current: RwLock::new(config.key_version.clone()),
             follow_interval: config.key_version.is_none().then_some(config.poll_interval),
             health: Health::default(),
+            in_flight: InFlight::default(),
             known,
+            like_azure: config.like_azure,
             listing: Mutex::default(),
             looked: Mutex::default(),
+            metrics,
+            moduli: SyncMutex::default(),
             round_trip: Mutex::default(),
             status_freshness: config.status_freshness,
+            two_keys: config.previous_key,
             _stop: stop.clone().drop_guard(),
         });
         let watch = Watch { clock: config.clock, plugin: Arc::downgrade(&inner) };
@@ -61,7 +91,7 @@ impl Plugin {
     pub fn report(&self) -> Report {
         let version = self.inner.current();
         Report {
-            key_id: version.as_ref().map(|version| self.inner.client.key().key_id(version)),
+            key_id: version.as_ref().map(|version| self.inner.key_id(version)),
             version,
             known: self.inner.known.all(),
             last_result: self.inner.health.last(),
@@ -102,9 +132,24 @@ pub enum StartError {
     /// The file of known versions cannot be used.
     #[error(transparent)]
     KnownVersions(#[from] KnownVersionsError),
+    /// The metrics cannot be set up.
+    #[error("set up metrics")]
+    Metrics {
+        /// The registry's reason.
+        source: prometheus::Error,
+    },
     /// There is no certificate among the certificates to trust.
     #[error("read the certificates to trust: there is no PEM certificate in them")]
     NoCertificate,
+    /// A managed HSM is asked for and the cloud has none. The text is Azure's plugin's.
+    #[error("keyvault resource identifier not available for cloud: {cloud}")]
+    NoManagedHsm {
+        /// The cloud.
+        cloud: &'static str,
+    },
+    /// The version is missing and [`Difference::Versions`] demands one. The text is Azure's plugin's.
+    #[error("key vault name, key name and key version are required")]
+    NoVersion,
     /// The proxy's URL is none.
     #[error("use proxy {url:?}")]
     Proxy {
@@ -130,14 +175,21 @@ pub(crate) struct Inner {
     /// How often to look for a newer version; `None` if the version is given.
     pub(crate) follow_interval: Option<Duration>,
     pub(crate) health: Health,
+    pub(crate) in_flight: InFlight,
+    pub(crate) like_azure: BTreeSet<Difference>,
     pub(crate) known: KnownVersions,
     /// The latest listing of versions that an unknown key id caused, and when. Held while one is made.
     pub(crate) listing: Mutex<Option<(Timestamp, Listed)>>,
     /// When a newer version was last looked for. Held while that is done.
     pub(crate) looked: Mutex<Option<Timestamp>>,
+    pub(crate) metrics: Metrics,
+    /// The sizes of the versions' moduli, as far as they are known, in bytes.
+    pub(crate) moduli: SyncMutex<BTreeMap<KeyVersion, usize>>,
     /// The latest round trip for Status. Held while one is made.
     pub(crate) round_trip: Mutex<Option<(Begun, Result<KeyId, OperationError>)>>,
     pub(crate) status_freshness: Duration,
+    /// AKS's two-key rule: the one version besides the current that is decrypted with.
+    pub(crate) two_keys: Option<KeyVersion>,
     _stop: DropGuard,
 }
 
@@ -145,6 +197,10 @@ impl Inner {
     /// The version that is encrypted with; `None` until a key without a version has answered once.
     pub(crate) fn current(&self) -> Option<KeyVersion> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn is_like_azure(&self, difference: Difference) -> bool {
+        self.like_azure.contains(&difference)
     }
 
     /// Whether it is a change.

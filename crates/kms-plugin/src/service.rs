@@ -1,43 +1,46 @@
-//! The gRPC side: KMS v2 on a socket. The one place where an error becomes a gRPC status.
+//! The socket: KMS v2 and v1beta1 on one gRPC server. The one place where an error becomes a gRPC status.
 
 use std::time::Duration;
 
 use kms_api::Listener;
-use kms_api::v2::key_management_service_server::{KeyManagementService, KeyManagementServiceServer};
-use kms_api::v2::{DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, StatusRequest, StatusResponse};
-use tokio::time::timeout;
+use kms_api::v1beta1::key_management_service_server::KeyManagementServiceServer as ServerV1;
+use kms_api::v2::key_management_service_server::KeyManagementServiceServer as ServerV2;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::{Code, Request, Response, Status};
-use tracing::{Instrument as _, Level, debug, info, span, warn};
+use tonic::{Code, Response, Status};
+use tracing::{error, info};
 
-use crate::budget::Budget;
+use crate::difference::Difference;
+use crate::log::ALWAYS;
 use crate::operation::OperationError;
 use crate::plugin::Plugin;
-use crate::secret::Plaintext;
+use crate::service_v1::ServiceV1;
+use crate::service_v2::ServiceV2;
 use crate::vault_error::FailureClass;
 
-/// Serves KMS v2 on `listener` until `shutdown` is cancelled; calls under way then have 3 s to end.
+/// Serves KMS v2 and v1beta1 on `listener` until `shutdown` is cancelled; calls under way then have 3 s to end.
 ///
 /// # Errors
 ///
 /// [`ServeError`] if the gRPC server ends by itself.
 pub async fn serve(listener: Listener, plugin: Plugin, shutdown: CancellationToken) -> Result<(), ServeError> {
-    info!(addr = %listener.endpoint(), "listening for connections");
-    let service = KeyManagementServiceServer::new(Service { plugin }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    info!(target: ALWAYS, addr = %listener.endpoint(), "Listening for connections");
+    let v1 = ServerV1::new(ServiceV1 { plugin: plugin.clone() }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let v2 = ServerV2::new(ServiceV2 { plugin }).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let serving = Server::builder()
-        .add_service(service)
+        .add_service(v1)
+        .add_service(v2)
         .serve_with_incoming_shutdown(listener, shutdown.clone().cancelled_owned());
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         ended = serving.as_mut() => return ended.map_err(|source| ServeError { source }),
-        () = shutdown.cancelled() => info!("received shutdown signal"),
+        () = shutdown.cancelled() => info!(target: ALWAYS, "received shutdown signal"),
     }
     // A connection that stays open although its calls are done must not keep the process.
-    match timeout(GRACE, serving).await {
-        Ok(ended) => ended.map_err(|source| ServeError { source }),
-        Err(_) => Ok(()),
-    }
+    let ended = timeout(GRACE, serving).await;
+    info!(target: ALWAYS, "terminating the server");
+    ended.unwrap_or(Ok(())).map_err(|source| ServeError { source })
 }
 
 /// The gRPC server ended by itself.
@@ -47,79 +50,59 @@ pub struct ServeError {
     source: tonic::transport::Error,
 }
 
-struct Service {
-    plugin: Plugin,
+/// One call: what it is counted and logged as.
+pub(crate) struct Call<'a> {
+    method: &'static str,
+    plugin: &'a Plugin,
+    started: Instant,
 }
 
-#[tonic::async_trait]
-impl KeyManagementService for Service {
-    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        let budget = Budget::of_call(request.metadata());
-        let key_id = self.plugin.inner.status(budget).await.map_err(|error| refused("status", &error))?;
-        debug!(%key_id, "status");
-        Ok(Response::new(StatusResponse {
-            version: STATUS_VERSION.to_owned(),
-            healthz: "ok".to_owned(),
-            key_id: key_id.to_string(),
-        }))
+impl<'a> Call<'a> {
+    pub(crate) fn begin(plugin: &'a Plugin, method: &'static str) -> Self {
+        Self { method, plugin, started: Instant::now() }
     }
 
-    async fn decrypt(&self, request: Request<DecryptRequest>) -> Result<Response<DecryptResponse>, Status> {
-        let budget = Budget::of_call(request.metadata());
-        let request = request.into_inner();
-        let span = span!(Level::INFO, "decrypt", uid = request.uid);
-        async {
-            info!("decrypt request started");
-            let opened = self.plugin.inner.decrypt(&request, budget).await;
-            let plaintext = opened.map_err(|error| refused("decrypt", &error))?;
-            info!("decrypt request complete");
-            Ok(Response::new(DecryptResponse { plaintext: plaintext.expose().to_vec() }))
+    /// Counts the call, and makes a gRPC answer of what came of it.
+    pub(crate) fn end<T>(self, outcome: Result<T, OperationError>) -> Result<Response<T>, Status> {
+        let inner = &self.plugin.inner;
+        let took = self.started.elapsed();
+        let refusal = outcome.as_ref().err().map(|error| (error.class(), error.text()));
+        let failure = refusal.as_ref().map(|(class, text)| (*class, text.as_str()));
+        // Azure's plugin counts the work and the gRPC call around it.
+        if matches!(self.method, "encrypt" | "decrypt") {
+            inner.metrics.record(self.method, took, failure);
         }
-        .instrument(span)
-        .await
-    }
-
-    async fn encrypt(&self, request: Request<EncryptRequest>) -> Result<Response<EncryptResponse>, Status> {
-        let budget = Budget::of_call(request.metadata());
-        let EncryptRequest { plaintext, uid } = request.into_inner();
-        let plaintext = Plaintext::new(plaintext);
-        let span = span!(Level::INFO, "encrypt", uid);
-        async {
-            info!("encrypt request started");
-            let sealed = self.plugin.inner.encrypt(&plaintext, &uid, budget).await;
-            let sealed = sealed.map_err(|error| refused("encrypt", &error))?;
-            info!(key_id = %sealed.key_id, "encrypt request complete");
-            Ok(Response::new(EncryptResponse {
-                ciphertext: sealed.ciphertext,
-                key_id: sealed.key_id.to_string(),
-                annotations: sealed.annotations,
-            }))
+        inner.metrics.record(&format!("grpc_{}", self.method), took, failure);
+        if let Some((class, text)) = failure {
+            match self.method {
+                "status" => error!(?class, error = text, "failed to encrypt healthcheck call"),
+                method => error!(?class, error = text, "failed to {method}"),
+            }
         }
-        .instrument(span)
-        .await
+        match (outcome, refusal) {
+            (Ok(answer), _) => Ok(Response::new(answer)),
+            (Err(_), Some((class, text))) => Err(Status::new(self.code(class), text)),
+            (Err(error), None) => Err(Status::internal(error.text())),
+        }
+    }
+
+    /// Differs: every failure of Azure's plugin has the code Unknown.
+    fn code(&self, class: FailureClass) -> Code {
+        if self.plugin.inner.is_like_azure(Difference::Codes) {
+            return Code::Unknown;
+        }
+        match class {
+            FailureClass::Bug | FailureClass::Corrupt => Code::Internal,
+            FailureClass::Denied => Code::PermissionDenied,
+            FailureClass::KeyState => Code::FailedPrecondition,
+            FailureClass::Missing => Code::NotFound,
+            FailureClass::Rejected => Code::InvalidArgument,
+            FailureClass::Throttled => Code::ResourceExhausted,
+            FailureClass::TimedOut => Code::DeadlineExceeded,
+            FailureClass::Unavailable => Code::Unavailable,
+        }
     }
 }
-
-/// Differs: every failure of Azure's plugin has the code Unknown.
-fn refused(method: &str, error: &OperationError) -> Status {
-    let class = error.class();
-    let text = error.text();
-    warn!(method, ?class, "{text}");
-    let code = match class {
-        FailureClass::Bug | FailureClass::Corrupt => Code::Internal,
-        FailureClass::Denied => Code::PermissionDenied,
-        FailureClass::KeyState => Code::FailedPrecondition,
-        FailureClass::Missing => Code::NotFound,
-        FailureClass::Rejected => Code::InvalidArgument,
-        FailureClass::Throttled => Code::ResourceExhausted,
-        FailureClass::TimedOut => Code::DeadlineExceeded,
-        FailureClass::Unavailable => Code::Unavailable,
-    };
-    Status::new(code, text)
-}
-
-/// What Azure's plugin says. It must never change during an API server's life, so Kyanite says it too.
-const STATUS_VERSION: &str = "v2beta1";
 
 /// A seed, 1 kB of ciphertext and key id each, and 32 kB of annotations, with room.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;

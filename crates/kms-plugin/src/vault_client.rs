@@ -1,25 +1,18 @@
 //! The Key Vault side: encrypt, decrypt and list versions of one key, through the official Azure SDK.
 //!
 //! Azure's plugin uses the first generation of the Go SDK with api-version 2016-10-01; the answers that matter are the
-//! same. Differs: the token's audience is learnt from the vault's challenge, not configured; a token that the vault
-//! does not accept is replaced at once; the KMS `uid` is sent as `x-ms-client-request-id`, so that the vault's audit
+//! same. Differs: the token's audience is learnt from the vault's challenge, not configured, so that no slash at its end
+//! can be wrong; a token that the vault does not accept is replaced at once; the KMS `uid` is sent as `x-ms-client-request-id`, so that the vault's audit
 //! log can be joined with the API server's.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, mem};
 
-use async_trait::async_trait;
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
-use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
-use azure_core::error::Result as SdkResult;
 use azure_core::http::headers::{HeaderName, Headers};
 use azure_core::http::request::options::ClientRequestId;
 use azure_core::http::{ClientMethodOptions, ClientOptions, Context, RequestContent, RetryOptions, Transport};
-use azure_identity::{
-    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId,
-};
 use azure_security_keyvault_keys::models::{
     EncryptionAlgorithm, KeyClientDecryptOptions, KeyClientEncryptOptions, KeyOperationParameters,
 };
@@ -28,22 +21,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::TryStreamExt as _;
 use serde::Deserialize;
-use tracing::{info, warn};
+use tokio::sync::Semaphore;
+use tracing::warn;
 use zeroize::ZeroizeOnDrop;
 
+use crate::algorithm::Algorithm;
 use crate::annotations::Receipt;
 use crate::budget::Budget;
-use crate::config::{Cloud, Credential, HttpConfig, Proxy};
+use crate::cloud::Cloud;
+use crate::config::{Credential, HttpConfig, Proxy};
+use crate::credential::RenewableCredential;
 use crate::key::{Key, KeyVersion};
 use crate::plugin::StartError;
 use crate::secret::Plaintext;
+use crate::transport::{self, PluginTransport};
 use crate::vault_error::VaultClientError;
 
 /// A client for one key. Cheap to share; one token serves all calls.
 pub(crate) struct VaultClient {
     credential: Arc<RenewableCredential>,
+    is_patient: bool,
     key: Key,
     keys: KeyClient,
+    /// How many calls may still begin; `None` without a limit.
+    places: Option<Semaphore>,
 }
 
 /// What Encrypt gives back.
@@ -56,14 +57,23 @@ pub(crate) struct Encrypted {
 }
 
 impl VaultClient {
-    pub(crate) fn new(key: Key, cloud: Cloud, kind: Credential, http: &HttpConfig) -> Result<Self, StartError> {
-        let transport = Transport::new(Arc::new(http_client(http)?));
+    /// With `max_calls` at once (0 is no limit), and trying again as the caller's deadline lets it or, `is_patient`, as
+    /// Azure's plugin does.
+    pub(crate) fn new(
+        key: Key,
+        cloud: Cloud,
+        kind: Credential,
+        transport: Transport,
+        max_calls: usize,
+        is_patient: bool,
+    ) -> Result<Self, StartError> {
         let options =
-            KeyClientOptions { client_options: client_options(&transport, cloud), ..KeyClientOptions::default() };
+            KeyClientOptions { client_options: client_options(&transport, &cloud), ..KeyClientOptions::default() };
         let credential = RenewableCredential::new(kind, cloud, transport)?;
         let keys = KeyClient::new(key.vault_url(), credential.clone(), Some(options))
             .map_err(|source| StartError::Sdk { source: Box::new(source) })?;
-        Ok(Self { credential, key, keys })
+        let places = (max_calls > 0).then(|| Semaphore::new(max_calls.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { credential, is_patient, key, keys, places })
     }
 
     pub(crate) fn key(&self) -> &Key {
@@ -73,6 +83,7 @@ impl VaultClient {
     /// Encrypts with `version`, or with the newest if there is none, and makes sure that it was this key that did.
     pub(crate) async fn encrypt(
         &self,
+        algorithm: Algorithm,
         version: Option<&KeyVersion>,
         plaintext: &[u8],
         uid: &str,
@@ -84,7 +95,7 @@ impl VaultClient {
                     key_version: version.map(|version| version.as_str().to_owned()),
                     method_options: correlated(uid),
                 };
-                let content = operation_content(plaintext)?;
+                let content = operation_content(algorithm, plaintext)?;
                 let response = self.keys.encrypt(self.key.name().as_str(), content, Some(options)).await;
                 let (_, headers, body) = response.map_err(VaultClientError::from_sdk)?.deconstruct();
                 Ok((OperationReply::parse(&body)?, receipt(&headers)))
@@ -102,6 +113,7 @@ impl VaultClient {
     /// Decrypts with `version`.
     pub(crate) async fn decrypt(
         &self,
+        algorithm: Algorithm,
         version: &KeyVersion,
         ciphertext: &[u8],
         uid: &str,
@@ -110,7 +122,7 @@ impl VaultClient {
         let reply = self
             .call(budget, || async {
                 let options = KeyClientDecryptOptions { method_options: correlated(uid) };
-                let content = operation_content(ciphertext)?;
+                let content = operation_content(algorithm, ciphertext)?;
                 let response =
                     self.keys.decrypt(self.key.name().as_str(), version.as_str(), content, Some(options)).await;
                 let (_, _, body) = response.map_err(VaultClientError::from_sdk)?.deconstruct();
@@ -148,17 +160,21 @@ impl VaultClient {
     where
         F: Future<Output = Result<T, VaultClientError>>,
     {
-        budget
-            .try_within(|| async {
-                match attempt().await {
-                    Err(error) if error.is_stale_token() => {
-                        self.credential.renew();
-                        attempt().await
-                    }
-                    outcome => outcome,
+        let one_try = || async {
+            let _place = match &self.places {
+                // It is never closed.
+                Some(places) => places.acquire().await.ok(),
+                None => None,
+            };
+            match attempt().await {
+                Err(error) if error.is_stale_token() => {
+                    self.credential.renew();
+                    attempt().await
                 }
-            })
-            .await
+                outcome => outcome,
+            }
+        };
+        if self.is_patient { budget.try_patiently(one_try).await } else { budget.try_within(one_try).await }
     }
 }
 
@@ -187,9 +203,15 @@ impl OperationReply {
     }
 }
 
-fn operation_content(value: &[u8]) -> Result<RequestContent<KeyOperationParameters>, VaultClientError> {
+fn operation_content(
+    algorithm: Algorithm,
+    value: &[u8],
+) -> Result<RequestContent<KeyOperationParameters>, VaultClientError> {
     KeyOperationParameters {
-        algorithm: Some(EncryptionAlgorithm::RsaOaep256),
+        algorithm: Some(match algorithm {
+            Algorithm::Rsa15 => EncryptionAlgorithm::Rsa1_5,
+            Algorithm::RsaOaep256 => EncryptionAlgorithm::RsaOaep256,
+        }),
         value: Some(value.to_vec()),
         ..KeyOperationParameters::default()
     }
@@ -211,7 +233,7 @@ fn receipt(headers: &Headers) -> Receipt {
     Receipt { date: value("date"), request_id: value("x-ms-request-id"), region: value("x-ms-keyvault-region") }
 }
 
-fn client_options(transport: &Transport, cloud: Cloud) -> ClientOptions {
+pub(crate) fn client_options(transport: &Transport, cloud: &Cloud) -> ClientOptions {
     let mut names = CustomConfiguration::default();
     cloud.authority().clone_into(&mut names.authority_host);
     ClientOptions {
@@ -221,6 +243,20 @@ fn client_options(transport: &Transport, cloud: Cloud) -> ClientOptions {
         transport: Some(transport.clone()),
         ..ClientOptions::default()
     }
+}
+
+/// To the vault and the token endpoint themselves, or to the helper of the proxy mode in their place.
+pub(crate) fn transport(
+    config: &HttpConfig,
+    proxy_mode: Option<&str>,
+    cloud: &Cloud,
+    key: &Key,
+) -> Result<Transport, StartError> {
+    let parsed = |text: &str| transport::url(text).map_err(|source| StartError::Sdk { source: Box::new(source) });
+    let helper = proxy_mode.map(parsed).transpose()?;
+    let client = http_client(config)?;
+    let transport = PluginTransport::new(client, helper, parsed(cloud.authority())?, parsed(key.vault_url())?);
+    Ok(Transport::new(Arc::new(transport)))
 }
 
 fn http_client(config: &HttpConfig) -> Result<reqwest::Client, StartError> {
@@ -245,61 +281,6 @@ fn http_client(config: &HttpConfig) -> Result<reqwest::Client, StartError> {
         }
     };
     builder.build().map_err(|source| StartError::Http { source })
-}
-
-/// One of the SDK's credentials, which can be told to forget its token: they keep it until it expires, even if the
-/// vault does not accept it.
-#[derive(Debug)]
-struct RenewableCredential {
-    cloud: Cloud,
-    current: RwLock<Arc<dyn TokenCredential>>,
-    kind: Credential,
-    transport: Transport,
-}
-
-impl RenewableCredential {
-    fn new(kind: Credential, cloud: Cloud, transport: Transport) -> Result<Arc<Self>, StartError> {
-        let current = RwLock::new(make_credential(&kind, cloud, &transport)?);
-        Ok(Arc::new(Self { cloud, current, kind, transport }))
-    }
-
-    fn renew(&self) {
-        info!("the vault does not accept the token, asking for a new one");
-        // It could be made before, from the same values.
-        if let Ok(fresh) = make_credential(&self.kind, self.cloud, &self.transport) {
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-        }
-    }
-}
-
-#[async_trait]
-impl TokenCredential for RenewableCredential {
-    async fn get_token(&self, scopes: &[&str], options: Option<TokenRequestOptions<'_>>) -> SdkResult<AccessToken> {
-        let current = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        current.get_token(scopes, options).await
-    }
-}
-
-fn make_credential(
-    kind: &Credential,
-    cloud: Cloud,
-    transport: &Transport,
-) -> Result<Arc<dyn TokenCredential>, StartError> {
-    let client_options = client_options(transport, cloud);
-    let made = match kind {
-        Credential::ClientSecret { tenant, client, secret } => {
-            let secret = Secret::new(secret.expose().to_owned());
-            let options = ClientSecretCredentialOptions { client_options };
-            ClientSecretCredential::new(tenant, client.clone(), secret, Some(options))
-                .map(|credential| -> Arc<dyn TokenCredential> { credential })
-        }
-        Credential::ManagedIdentity { client } => {
-            let user_assigned_id = client.clone().map(UserAssignedId::ClientId);
-            ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions { user_assigned_id, client_options }))
-                .map(|credential| -> Arc<dyn TokenCredential> { credential })
-        }
-    };
-    made.map_err(|source| StartError::Sdk { source: Box::new(source) })
 }
 
 /// How long a connection may take to be made; a call's own budget is often shorter.

@@ -33,6 +33,28 @@ pub enum FailureClass {
     Unavailable,
 }
 
+impl FailureClass {
+    /// The name in the metric.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bug => "bug",
+            Self::Corrupt => "corrupt",
+            Self::Denied => "denied",
+            Self::KeyState => "key_state",
+            Self::Missing => "missing",
+            Self::Rejected => "rejected",
+            Self::Throttled => "throttled",
+            Self::TimedOut => "timed_out",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether it is for the vault's owner to mend: what no restart of the plugin changes.
+    pub(crate) fn is_the_owners(self) -> bool {
+        matches!(self, Self::Denied | Self::KeyState | Self::Missing)
+    }
+}
+
 /// A call to the vault, or to the token endpoint on its behalf, failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

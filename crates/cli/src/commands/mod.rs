@@ -36,7 +36,7 @@ pub(crate) async fn run(cli: Cli, printer: Printer) -> Result<Exit, Failure> {
         Command::Fault(fault) => fault::run(fault, printer).await,
         Command::Inspect(inspect) => inspect::run(inspect, printer).await,
         Command::Keys(keys) => keys::run(keys, printer).await,
-        Command::Plugin(plugin) => plugin::run(plugin, printer).await,
+        Command::Plugin(plugin) => plugin::run(*plugin, printer).await,
         Command::Run(run) => run::run(*run, printer).await,
         Command::Status(status) => status::run(status, printer).await,
         Command::Tour(tour) => tour::run(*tour, printer).await,

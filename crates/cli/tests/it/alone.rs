@@ -52,6 +52,10 @@ resources:
             "kms",
             "--config-file-path",
             "azure.json",
+            "--healthz-port",
+            "0",
+            "--metrics-addr",
+            "0",
         ];
         self.home.start_with(&arguments, |command: &mut Command| {
             command

@@ -8,5 +8,6 @@ mod plugin;
 mod running;
 
 pub use api_server::ApiServerAlone;
+pub use kms_plugin::Difference;
 pub use plugin::PluginAlone;
 pub use running::RunningPart;

@@ -46,17 +46,27 @@ async fn decrypt_checks_in_azures_order() {
     request.ciphertext = vec![b'A'; 1025];
     assert_snapshot!(shown(&rig.decrypt(&request).await.unwrap_err()), @"InvalidArgument: ciphertext is 1025 bytes, which is not 1 to 1024");
 
+    request.ciphertext = b"AAAA".to_vec();
+    assert_snapshot!(shown(&rig.decrypt(&request).await.unwrap_err()), @"InvalidArgument: ciphertext is of 3 bytes, which no ciphertext of this key has");
+
     assert_eq!(rig.peer.calls("decrypt"), 0, "nothing of this was sent");
     request.ciphertext.clone_from(&sealed.ciphertext);
     assert_eq!(rig.decrypt(&request).await.unwrap(), b"seed");
 }
 
 #[tokio::test]
+async fn before_the_keys_size_is_known_the_largest_key_is_thought_of() {
+    let rig = Rig::start(&Peer::start(&["v1"]), Some("v1")).await;
+    assert_snapshot!(shown(&rig.encrypt(&[0; 447]).await.unwrap_err()), @"InvalidArgument: plaintext is 447 bytes, which is not 1 to 446");
+    assert_eq!(rig.peer.calls("encrypt"), 0);
+}
+
+#[tokio::test]
 async fn encrypt_refuses_what_rsa_cannot_hold() {
     let (rig, _) = settled().await;
     let calls = rig.peer.calls("encrypt");
-    assert_snapshot!(shown(&rig.encrypt(&[]).await.unwrap_err()), @"InvalidArgument: plaintext is 0 bytes, which is not 1 to 446");
-    assert_snapshot!(shown(&rig.encrypt(&[0; 447]).await.unwrap_err()), @"InvalidArgument: plaintext is 447 bytes, which is not 1 to 446");
+    assert_snapshot!(shown(&rig.encrypt(&[]).await.unwrap_err()), @"InvalidArgument: plaintext is 0 bytes, which is not 1 to 190");
+    assert_snapshot!(shown(&rig.encrypt(&[0; 191]).await.unwrap_err()), @"InvalidArgument: plaintext is 191 bytes, which is not 1 to 190");
     assert_eq!(rig.peer.calls("encrypt"), calls);
     assert_eq!(rig.encrypt(&[7; 190]).await.unwrap().ciphertext.len(), 342);
 }
@@ -66,7 +76,9 @@ async fn a_foreign_ciphertext_is_rejected_and_does_not_make_the_plugin_ill() {
     let (rig, sealed) = settled().await;
     rig.status().await.unwrap();
     let before = rig.peer.calls("encrypt");
-    let forged = EncryptResponse { ciphertext: b"AAAA".to_vec(), ..sealed };
+    let mut ciphertext = sealed.ciphertext.clone();
+    ciphertext[5] = if ciphertext[5] == b'A' { b'B' } else { b'A' };
+    let forged = EncryptResponse { ciphertext, ..sealed };
     let status = rig.decrypt(&forged).await.unwrap_err();
     assert_snapshot!(shown(&status), @"InvalidArgument: failed to decrypt, error: key vault answered 400 BadParameter: The parameter is incorrect.");
     assert_eq!(status.code(), Code::InvalidArgument);

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use aws_lc_rs::rsa::{
-    KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey,
+    Pkcs1PublicEncryptingKey, PrivateDecryptingKey,
 };
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -23,7 +24,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -41,6 +42,8 @@ pub(crate) enum Fault {
 #[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) ca_pem: String,
+    /// The helper of Azure's proxy mode.
+    pub(crate) helper: String,
     pub(crate) proxy: String,
     script: Arc<Script>,
 }
@@ -58,14 +61,17 @@ impl Peer {
                 runtime.block_on(async {
                     let (acceptor, ca_pem) = tls();
                     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                    ready.send((listener.local_addr().unwrap(), ca_pem)).unwrap();
+                    let helper = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                    ready.send((listener.local_addr().unwrap(), helper.local_addr().unwrap(), ca_pem)).unwrap();
+                    let helping = helper_routes(Arc::clone(&script));
+                    tokio::spawn(async move { axum::serve(helper, helping).await.unwrap() });
                     let tunnels = Tunnels::open(listener, acceptor, Arc::clone(&script));
                     axum::serve(tunnels, routes(script)).await.unwrap();
                 });
             }
         });
-        let (address, ca_pem) = started.recv().unwrap();
-        let peer = Self { ca_pem, proxy: format!("http://{address}"), script };
+        let (address, helper, ca_pem) = started.recv().unwrap();
+        let peer = Self { ca_pem, helper: format!("http://{helper}"), proxy: format!("http://{address}"), script };
         for version in versions {
             peer.add_version(version);
         }
@@ -74,6 +80,10 @@ impl Peer {
 
     pub(crate) fn add_version(&self, version: &str) {
         self.script.state().versions.push((version.to_owned(), true));
+    }
+
+    pub(crate) fn remove_version(&self, version: &str) {
+        self.script.state().versions.retain(|(name, _)| name != version);
     }
 
     pub(crate) fn set_enabled(&self, version: &str, enabled: bool) {
@@ -88,6 +98,36 @@ impl Peer {
     /// The next calls to the vault get these, in order.
     pub(crate) fn fail_next(&self, faults: impl IntoIterator<Item = Fault>) {
         self.script.state().faults.extend(faults);
+    }
+
+    /// From now on calls to the vault wait for `release`.
+    pub(crate) fn hold(&self) {
+        self.script.held.send_replace(true);
+    }
+
+    pub(crate) fn release(&self) {
+        self.script.held.send_replace(false);
+    }
+
+    /// How many calls to the vault are, and were at most, there at once.
+    pub(crate) fn at_once(&self) -> (u64, u64) {
+        let state = self.script.state();
+        (state.at_once, state.most_at_once)
+    }
+
+    /// The services that the helper of the proxy mode was asked for.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        self.script.state().targets.clone()
+    }
+
+    /// How long tokens live from now on.
+    pub(crate) fn set_token_lifetime_secs(&self, secs: u64) {
+        self.script.state().token_lifetime_secs = secs;
+    }
+
+    /// The next requests for a token get these, in order.
+    pub(crate) fn fail_next_tokens(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.script.state().token_faults.extend(faults);
     }
 
     pub(crate) fn refuse_tokens(&self) {
@@ -115,9 +155,16 @@ impl Peer {
     }
 }
 
-#[derive(Default)]
 struct Script {
+    held: watch::Sender<bool>,
     state: Mutex<Scripted>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        let state = Scripted { token_lifetime_secs: 3599, ..Scripted::default() };
+        Self { held: watch::channel(false).0, state: Mutex::new(state) }
+    }
 }
 
 impl Script {
@@ -128,12 +175,17 @@ impl Script {
 
 #[derive(Default)]
 struct Scripted {
+    at_once: u64,
     calls: BTreeMap<&'static str, u64>,
     ciphertexts: Vec<String>,
     faults: VecDeque<Fault>,
     listing_forbidden: bool,
+    most_at_once: u64,
     oldest_token: u64,
     request_ids: Vec<String>,
+    targets: Vec<String>,
+    token_faults: VecDeque<Fault>,
+    token_lifetime_secs: u64,
     tokens_refused: bool,
     versions: Vec<(String, bool)>,
 }
@@ -147,18 +199,40 @@ impl Scripted {
 }
 
 fn routes(script: Arc<Script>) -> Router {
+    Router::new().route("/{tenant}/oauth2/v2.0/token", post(token)).merge(vault()).with_state(script)
+}
+
+/// Hosts in the path, in plain HTTP; the header that names the service is written down.
+fn helper_routes(script: Arc<Script>) -> Router {
+    let noting = Arc::clone(&script);
     Router::new()
         .route("/{tenant}/oauth2/v2.0/token", post(token))
+        .nest("/kyanite.vault.azure.net", vault())
+        .with_state(script)
+        .layer(axum::middleware::map_request(move |headers: HeaderMap, request: axum::extract::Request| {
+            let target = headers.get("x-azure-proxy-target").map(|value| value.to_str().unwrap().to_owned());
+            noting.state().targets.push(target.unwrap_or_default());
+            std::future::ready(request)
+        }))
+}
+
+fn vault() -> Router<Arc<Script>> {
+    Router::new()
         .route("/keys/kms/versions", get(versions))
         .route("/keys/kms/{version}/{operation}", post(operate))
         // The SDK leaves the version's segment empty.
         .route("/keys/kms//{operation}", post(operate_newest))
-        .with_state(script)
 }
 
 async fn token(State(script): State<Arc<Script>>, body: String) -> Response {
-    let mut state = script.state();
-    let number = state.count("token");
+    let (number, fault) = {
+        let mut state = script.state();
+        (state.count("token"), state.token_faults.pop_front())
+    };
+    if let Some(fault) = fault {
+        return faulty(fault).await;
+    }
+    let state = script.state();
     if state.tokens_refused {
         let body = json!({
             "error": "invalid_client",
@@ -167,9 +241,11 @@ async fn token(State(script): State<Arc<Script>>, body: String) -> Response {
         });
         return (StatusCode::UNAUTHORIZED, body.to_string()).into_response();
     }
-    assert!(body.contains("scope=https%3A%2F%2Fvault.azure.net%2F.default"), "{body}");
+    let scopes = ["vault", "managedhsm"].map(|zone| format!("scope=https%3A%2F%2F{zone}.azure.net%2F.default"));
+    assert!(scopes.iter().any(|scope| body.contains(scope)), "{body}");
     let token = format!("{TOKEN}{number}");
-    json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": token }).to_string().into_response()
+    let lifetime = state.token_lifetime_secs;
+    json!({ "token_type": "Bearer", "expires_in": lifetime, "access_token": token }).to_string().into_response()
 }
 
 /// What every access token starts with.
@@ -204,7 +280,11 @@ fn precondition(script: &Script, operation: &'static str, headers: &HeaderMap) -
         .get("authorization")
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer ")?.strip_prefix(TOKEN));
     if token.and_then(|number| number.parse::<u64>().ok()).is_none_or(|number| number < state.oldest_token) {
-        let challenge = r#"Bearer authorization="https://login.microsoftonline.com/11111111-1111-4111-8111-111111111111", resource="https://vault.azure.net""#;
+        let host = headers.get("host").map_or("", |value| value.to_str().unwrap());
+        let zone = if host.ends_with(".managedhsm.azure.net") { "managedhsm" } else { "vault" };
+        let challenge = format!(
+            r#"Bearer authorization="https://login.microsoftonline.com/11111111-1111-4111-8111-111111111111", resource="https://{zone}.azure.net""#
+        );
         let body =
             r#"{"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer or PoP token."}}"#;
         return Err(Box::new((StatusCode::UNAUTHORIZED, [("www-authenticate", challenge)], body).into_response()));
@@ -262,8 +342,19 @@ async fn operate(
         return faulty(fault).await;
     }
     let parameters: Parameters = serde_json::from_slice(&body).unwrap();
-    assert_eq!(parameters.alg, "RSA-OAEP-256");
+    let is_oaep = match parameters.alg.as_str() {
+        "RSA-OAEP-256" => true,
+        "RSA1_5" => false,
+        other => panic!("{other}"),
+    };
     let value = URL_SAFE_NO_PAD.decode(&parameters.value).unwrap();
+    {
+        let mut state = script.state();
+        state.at_once += 1;
+        state.most_at_once = state.most_at_once.max(state.at_once);
+    }
+    script.held.subscribe().wait_for(|held| !held).await.unwrap();
+    script.state().at_once -= 1;
 
     let mut state = script.state();
     let Some(index) = state.versions.iter().position(|(name, _)| *name == version) else {
@@ -279,16 +370,23 @@ async fn operate(
         return (StatusCode::FORBIDDEN, body).into_response();
     }
     let result = if encrypting {
-        let text = URL_SAFE_NO_PAD.encode(encrypt(index, &value));
+        let text = URL_SAFE_NO_PAD.encode(encrypt(index, is_oaep, &value));
         state.ciphertexts.push(text.clone());
         text
     } else {
-        match decrypt(index, &value) {
+        match decrypt(index, is_oaep, &value) {
             Some(plain) => URL_SAFE_NO_PAD.encode(plain),
             None => return (StatusCode::BAD_REQUEST, BAD_CIPHERTEXT).into_response(),
         }
     };
-    let kid = if wrong_kid { "https://other.vault.azure.net/keys/kms/v1".to_owned() } else { kid(&version) };
+    let host = headers.get("host").map_or("", |value| value.to_str().unwrap());
+    let kid = if wrong_kid {
+        "https://other.vault.azure.net/keys/kms/v1".to_owned()
+    } else if host.ends_with(".managedhsm.azure.net") {
+        format!("https://{host}/keys/kms/{version}")
+    } else {
+        kid(&version)
+    };
     let headers = [
         ("x-ms-request-id", "9d2e1a31-6c39-4c51-9d0b-0a3c1b2d4e5f"),
         ("x-ms-keyvault-region", REGION),
@@ -335,13 +433,23 @@ fn keys() -> &'static [PrivateDecryptingKey] {
     KEYS.get_or_init(|| (0..3).map(|_| PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap()).collect())
 }
 
-fn encrypt(index: usize, plain: &[u8]) -> Vec<u8> {
+fn encrypt(index: usize, is_oaep: bool, plain: &[u8]) -> Vec<u8> {
+    if !is_oaep {
+        let key = Pkcs1PublicEncryptingKey::new(keys()[index].public_key()).unwrap();
+        let mut out = vec![0; key.ciphertext_size()];
+        return key.encrypt(plain, &mut out).unwrap().to_vec();
+    }
     let key = OaepPublicEncryptingKey::new(keys()[index].public_key()).unwrap();
     let mut out = vec![0; key.ciphertext_size()];
     key.encrypt(&OAEP_SHA256_MGF1SHA256, plain, &mut out, None).unwrap().to_vec()
 }
 
-fn decrypt(index: usize, ciphertext: &[u8]) -> Option<Vec<u8>> {
+fn decrypt(index: usize, is_oaep: bool, ciphertext: &[u8]) -> Option<Vec<u8>> {
+    if !is_oaep {
+        let key = Pkcs1PrivateDecryptingKey::new(keys()[index].clone()).unwrap();
+        let mut out = vec![0; key.min_output_size()];
+        return key.decrypt(ciphertext, &mut out).ok().map(|plain| plain.to_vec());
+    }
     let key = OaepPrivateDecryptingKey::new(keys()[index].clone()).unwrap();
     let mut out = vec![0; key.min_output_size()];
     key.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut out, None).ok().map(|plain| plain.to_vec())
@@ -353,7 +461,7 @@ fn tls() -> (TlsAcceptor, String) {
     ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = ca_params.self_signed(&ca_key).unwrap();
     let key = KeyPair::generate().unwrap();
-    let names = ["*.vault.azure.net", "login.microsoftonline.com"].map(str::to_owned);
+    let names = ["*.vault.azure.net", "*.managedhsm.azure.net", "login.microsoftonline.com"].map(str::to_owned);
     let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &Issuer::new(ca_params, ca_key)).unwrap();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clock::Clock;
 use kms_api::Endpoint;
+use kms_api::v1beta1;
+use kms_api::v1beta1::key_management_service_client::KeyManagementServiceClient as ClientV1;
 use kms_api::v2::key_management_service_client::KeyManagementServiceClient;
 use kms_api::v2::{DecryptRequest, EncryptRequest, EncryptResponse, StatusRequest};
 use kms_plugin::{ClientSecret, Config, Credential, Plugin, Proxy};
@@ -20,6 +22,8 @@ pub(crate) const CLIENT_SECRET: &str = "scripted~client~secret";
 pub(crate) struct Rig {
     pub(crate) clock: Clock,
     pub(crate) client: KeyManagementServiceClient<Channel>,
+    pub(crate) client_v1: ClientV1<Channel>,
+    pub(crate) endpoint: Endpoint,
     pub(crate) folder: TempDir,
     pub(crate) peer: Peer,
     pub(crate) plugin: Plugin,
@@ -51,7 +55,8 @@ impl Rig {
         let serving = kms_plugin::serve(listener, plugin.clone(), shutdown.clone());
         let server = tokio::spawn(async move { serving.await.unwrap() });
         let client = KeyManagementServiceClient::new(endpoint.channel());
-        Self { clock, client, folder, peer: peer.clone(), plugin, server, shutdown }
+        let client_v1 = ClientV1::new(endpoint.channel());
+        Self { clock, client, client_v1, endpoint, folder, peer: peer.clone(), plugin, server, shutdown }
     }
 
     pub(crate) async fn encrypt(&self, plaintext: &[u8]) -> Result<EncryptResponse, Status> {
@@ -67,6 +72,18 @@ impl Rig {
             annotations: sealed.annotations.clone(),
         };
         self.client.clone().decrypt(like_the_api_server(request)).await.map(|reply| reply.into_inner().plaintext)
+    }
+
+    /// Over KMS v1beta1.
+    pub(crate) async fn encrypt_v1(&self, plain: &[u8]) -> Result<Vec<u8>, Status> {
+        let request = v1beta1::EncryptRequest { version: "v1beta1".to_owned(), plain: plain.to_vec() };
+        self.client_v1.clone().encrypt(like_the_api_server(request)).await.map(|reply| reply.into_inner().cipher)
+    }
+
+    /// Over KMS v1beta1.
+    pub(crate) async fn decrypt_v1(&self, cipher: &[u8]) -> Result<Vec<u8>, Status> {
+        let request = v1beta1::DecryptRequest { version: "v1beta1".to_owned(), cipher: cipher.to_vec() };
+        self.client_v1.clone().decrypt(like_the_api_server(request)).await.map(|reply| reply.into_inner().plain)
     }
 
     /// The key id of a healthy Status.
