@@ -25,6 +25,6 @@ mod tests {
     #[test]
     fn every_cause_is_shown_once() {
         let error = StoreError::Key { source: CryptoError::Decode };
-        assert_eq!(chain(&error).to_string(), "convert a key for the state file: read an RSA key from PKCS#8");
+        assert_eq!(chain(&error).to_string(), "convert a key for the state file: read a key");
     }
 }

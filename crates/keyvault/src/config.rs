@@ -17,7 +17,7 @@ use crate::access::{AccessModel, RoleAssignment};
 use crate::identity::{ClientCertificate, FederatedCredential};
 use crate::limits::Limits;
 use crate::network::NetworkRules;
-use crate::vault::{RecoveryPolicy, VaultName};
+use crate::vault::{RecoveryPolicy, Sku, VaultName};
 
 /// The configuration of an [`Emulator`](crate::Emulator).
 #[derive(Debug)]
@@ -134,6 +134,8 @@ pub struct VaultConfig {
     pub recovery: RecoveryPolicy,
     /// What it is, which decides the zone of its host.
     pub kind: VaultKind,
+    /// Its edition, which decides what types of keys it has.
+    pub sku: Sku,
     /// How it decides who may do what.
     pub access: AccessModel,
     /// From where it may be reached.
@@ -147,6 +149,7 @@ impl VaultConfig {
             name,
             recovery: RecoveryPolicy::default(),
             kind: VaultKind::Vault,
+            sku: Sku::default(),
             access: AccessModel::default(),
             network: NetworkRules::default(),
         }

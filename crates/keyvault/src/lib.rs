@@ -62,4 +62,4 @@ pub use network::{Bypass, DefaultAction, IpRule, IpRuleError, NetworkRules, Plac
 pub use operation::Operation;
 pub use server::{serve_plain, serve_tls, serve_tls_at};
 pub use storage::OpenError;
-pub use vault::{NameError, RecoveryPolicy, RetentionError, VaultName};
+pub use vault::{NameError, RecoveryPolicy, RetentionError, Sku, VaultName};

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::access::ObjectKind;
 use crate::audit::event::{EventKind, Topic};
+use crate::vault::{Attributes, ObjectName, VersionId};
 
 /// The latest version of an object, as far as its life goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +22,11 @@ pub(crate) struct ObjectLife {
 }
 
 impl ObjectLife {
+    pub(crate) fn new(kind: ObjectKind, name: &ObjectName, version: VersionId, attributes: Attributes) -> Self {
+        let Attributes { not_before, expires, .. } = attributes;
+        Self { kind, name: name.to_string(), version: version.to_string(), not_before, expires }
+    }
+
     /// The id of the version on Azure.
     pub(crate) fn id(&self, topic: Topic<'_>) -> String {
         let Topic { vault, dns_suffix, .. } = topic;

@@ -88,10 +88,10 @@ impl Control {
     /// The vaults.
     pub fn vaults(&self) -> Vec<VaultInfo> {
         let vaults = self.emulator.vaults().map(|vault| {
-            vault.inspect(|keyring, _| VaultInfo {
+            vault.inspect(|contents, _| VaultInfo {
                 name: vault.name().as_str().to_owned(),
-                retention_days: keyring.policy().retention_days(),
-                purge_protection: keyring.policy().purge_protection(),
+                retention_days: contents.policy().retention_days(),
+                purge_protection: contents.policy().purge_protection(),
             })
         });
         vaults.collect()
@@ -100,9 +100,9 @@ impl Control {
     /// The keys of a vault by name, the deleted ones among them; `None` if there is no such vault.
     pub fn keys(&self, vault: &VaultName) -> Option<Vec<KeyInfo>> {
         let vault = self.emulator.vault(vault)?;
-        Some(vault.inspect(|keyring, now| {
-            let live = keyring.list(None).map(|key| KeyInfo::of(key));
-            let deleted = keyring.list_deleted(None, now).map(|(key, _)| KeyInfo::of(key));
+        Some(vault.inspect(|contents, now| {
+            let live = contents.keys.list(None).map(|key| KeyInfo::of(key));
+            let deleted = contents.keys.list_deleted(None, now).map(|(key, _)| KeyInfo::of(key));
             let mut keys: Vec<_> = live.chain(deleted).collect();
             keys.sort_by(|a, b| a.name.cmp(&b.name));
             keys
@@ -139,7 +139,9 @@ pub struct KeyInfo {
 pub struct KeyVersionInfo {
     /// Its id: 32 lower-case hexadecimal digits.
     pub id: String,
-    /// The size of its modulus in bits.
+    /// What kind of key it is, as `kty` says it: `RSA`, `EC-HSM`, …
+    pub key_type: String,
+    /// Its size in bits: of the modulus, the curve's field, or the symmetric key.
     pub size_bits: usize,
     /// Whether it is enabled.
     pub enabled: bool,
@@ -159,7 +161,8 @@ impl KeyInfo {
     fn of(key: &Key) -> Self {
         let versions = key.versions().map(|version| KeyVersionInfo {
             id: version.id.to_string(),
-            size_bits: 8 * version.material.size().bytes(),
+            key_type: version.key_type().kty().to_owned(),
+            size_bits: version.key_type().shape.bits(),
             enabled: version.attributes.enabled,
             not_before: version.attributes.not_before,
             expires: version.attributes.expires,

@@ -13,13 +13,13 @@ use crate::access::Roster;
 use crate::audit::{AuditRecord, ExpiryWatch, GridEvent, Log};
 use crate::config::{Config, VaultKind};
 use crate::control::Control;
-use crate::emulator::{LiveVault, VaultRules};
+use crate::emulator::LiveVault;
 use crate::faults::Faults;
 use crate::identity::{Directory, TokenAuthority};
 use crate::journal::Journal;
 use crate::limits::Throttle;
 use crate::storage::{OpenError, Store};
-use crate::vault::{Keyring, VaultName};
+use crate::vault::{Contents, VaultName};
 
 /// A handle on an emulator. Clones are the same emulator.
 #[derive(Clone, Debug)]
@@ -63,20 +63,14 @@ impl Emulator {
         });
         let mut vaults = BTreeMap::new();
         for vault in config.vaults {
-            let keys = match &config.data_dir {
-                None => Vec::new(),
+            let (keys, secrets) = match &config.data_dir {
+                None => (Vec::new(), Vec::new()),
                 Some(data_dir) => store.load(&vault.name, data_dir)?,
             };
-            let keyring = Keyring::new(vault.recovery, keys);
-            let live = LiveVault::new(
-                vault.name.clone(),
-                vault.kind,
-                VaultRules { access: vault.access, network: vault.network },
-                keyring,
-                Arc::clone(&store),
-                config.clock.clone(),
-            );
-            vaults.insert(vault.name, Arc::new(live));
+            let contents = Contents::new(vault.recovery, keys, secrets);
+            let name = vault.name.clone();
+            let live = LiveVault::new(vault, contents, Arc::clone(&store), config.clock.clone());
+            vaults.insert(name, Arc::new(live));
         }
         let emulator = Self {
             inner: Arc::new(Inner {

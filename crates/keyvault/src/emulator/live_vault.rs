@@ -1,29 +1,34 @@
-//! A vault in service: its keyring behind locks, made durable change by change.
+//! A vault in service: its contents behind locks, made durable change by change.
 //!
 //! One change at a time is decided, written to disk and then shown, all on a blocking thread, so that a caller who goes
 //! away cannot stop it half-way and nobody ever reads what a crash could take back. Reads never wait for the disk.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use aws_lc_rs::rand;
 use clock::Clock;
 use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::access::{AccessModel, ObjectKind};
 use crate::audit::ObjectLife;
-use crate::config::VaultKind;
+use crate::config::{VaultConfig, VaultKind};
 use crate::limits::Material;
 use crate::network::NetworkRules;
 use crate::storage::{Store, StoreError};
-use crate::vault::{Change, CryptoError, Key, Keyring, RsaKey, RsaSize, VaultError, VaultName, VersionId};
+use crate::vault::{
+    BackupKey, Change, Contents, ContentsChange, CryptoError, KeyMaterial, KeyShape, ObjectName, Sku, VaultError,
+    VaultName, VersionId,
+};
 
 /// A vault in service.
 #[derive(Debug)]
 pub(crate) struct LiveVault {
     name: VaultName,
     kind: VaultKind,
+    sku: Sku,
     rules: RwLock<VaultRules>,
-    keyring: RwLock<Keyring>,
+    contents: RwLock<Contents>,
     /// Held while a change is decided and written.
     turn: Mutex<()>,
     store: Arc<Store>,
@@ -31,23 +36,10 @@ pub(crate) struct LiveVault {
 }
 
 impl LiveVault {
-    pub(crate) fn new(
-        name: VaultName,
-        kind: VaultKind,
-        rules: VaultRules,
-        keyring: Keyring,
-        store: Arc<Store>,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            name,
-            kind,
-            rules: RwLock::new(rules),
-            keyring: RwLock::new(keyring),
-            turn: Mutex::new(()),
-            store,
-            clock,
-        }
+    pub(crate) fn new(config: VaultConfig, contents: Contents, store: Arc<Store>, clock: Clock) -> Self {
+        let VaultConfig { name, recovery: _, kind, sku, access, network } = config;
+        let (rules, contents) = (RwLock::new(VaultRules { access, network }), RwLock::new(contents));
+        Self { name, kind, sku, rules, contents, turn: Mutex::new(()), store, clock }
     }
 
     pub(crate) fn name(&self) -> &VaultName {
@@ -56,6 +48,10 @@ impl LiveVault {
 
     pub(crate) fn kind(&self) -> VaultKind {
         self.kind
+    }
+
+    pub(crate) fn sku(&self) -> Sku {
+        self.sku
     }
 
     /// Who may call, and from where.
@@ -68,56 +64,73 @@ impl LiveVault {
         change(&mut self.rules.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Looks at the keys. What retention has ended for is purged first, for good.
+    /// Looks at what there is. What time has brought about is carried out first, for good: purges and rotations.
     ///
     /// # Errors
     ///
-    /// Those of `look`, and [`ServiceError::Store`] if a due purge cannot be made durable.
+    /// Those of `look`, and [`ServiceError::Store`] if what is due cannot be made durable.
     pub(crate) async fn read<T>(
         self: &Arc<Self>,
-        look: impl FnOnce(&Keyring, Timestamp) -> Result<T, VaultError>,
+        look: impl FnOnce(&Contents, Timestamp) -> Result<T, VaultError>,
     ) -> Result<T, ServiceError> {
         let now = self.clock.now();
-        if self.keyring().has_due(now) {
-            self.in_turn(move |vault| vault.purge_due(now)).await?;
+        if self.contents().next_due().is_some_and(|at| now >= at) {
+            self.in_turn(move |vault| vault.carry_out_due(now)).await?;
         }
-        let looked = look(&self.keyring(), now);
+        let looked = look(&self.contents(), now);
         looked.map_err(ServiceError::Refused)
     }
 
     /// The latest version of each object, as far as its life goes.
     pub(crate) fn lives(&self) -> Vec<ObjectLife> {
-        let life = |key: &Arc<Key>| {
-            let (latest, attributes) = (key.latest(), key.latest().attributes);
-            ObjectLife {
-                kind: ObjectKind::Key,
-                name: key.name().to_string(),
-                version: latest.id.to_string(),
-                not_before: attributes.not_before,
-                expires: attributes.expires,
-            }
-        };
-        self.inspect(|keyring, _| keyring.list(None).map(life).collect())
+        self.inspect(|contents, _| {
+            let keys = contents.keys.list(None).map(|key| {
+                let latest = key.latest();
+                ObjectLife::new(ObjectKind::Key, key.name(), latest.id, latest.attributes)
+            });
+            let secrets = contents.secrets.list(None).map(|secret| {
+                let latest = secret.latest();
+                ObjectLife::new(ObjectKind::Secret, secret.name(), latest.id, latest.attributes)
+            });
+            keys.chain(secrets).collect()
+        })
     }
 
-    /// The latest version of one object.
+    /// The latest version of one object, as far as its life goes.
     pub(crate) fn life(&self, kind: ObjectKind, name: &str) -> Option<ObjectLife> {
-        self.lives().into_iter().find(|life| life.kind == kind && life.name.eq_ignore_ascii_case(name))
+        let name: ObjectName = name.parse().ok()?;
+        self.inspect(|contents, _| {
+            let (name, id, attributes) = match kind {
+                ObjectKind::Key => {
+                    let key = contents.keys.find(&name).ok()?;
+                    (key.name(), key.latest().id, key.latest().attributes)
+                }
+                ObjectKind::Secret => {
+                    let secret = contents.secrets.find(&name).ok()?;
+                    (secret.name(), secret.latest().id, secret.latest().attributes)
+                }
+            };
+            Some(ObjectLife::new(kind, name, id, attributes))
+        })
     }
 
     /// The material of a key, as the limits see it: that of a version, or of the latest.
     pub(crate) fn material(&self, name: &str, version: Option<&str>) -> Option<Material> {
         let name = name.parse().ok()?;
         let version = version.map(str::parse).transpose().ok()?;
-        self.inspect(|keyring, _| {
-            let (_, version) = keyring.find(&name, version).ok()?;
-            Some(Material { is_hsm: false, rsa_bits: Some(8 * version.material.size().bytes()) })
+        self.inspect(|contents, _| {
+            let key_type = contents.keys.find_version(&name, version).ok()?.1.key_type();
+            let rsa_bits = match key_type.shape {
+                shape @ KeyShape::Rsa(_) => Some(shape.bits()),
+                KeyShape::Ec(_) | KeyShape::Oct(_) => None,
+            };
+            Some(Material { is_hsm: key_type.hsm, rsa_bits })
         })
     }
 
-    /// Looks at the keys as they are, at once: for the control door.
-    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&Keyring, Timestamp) -> T) -> T {
-        look(&self.keyring(), self.clock.now())
+    /// Looks at what there is as it is, at once: for the control door.
+    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&Contents, Timestamp) -> T) -> T {
+        look(&self.contents(), self.clock.now())
     }
 
     /// Decides on a change and carries it out. When this returns it is durable.
@@ -127,12 +140,12 @@ impl LiveVault {
     /// Those of `decide`, and [`ServiceError::Store`] if the change cannot be made durable; then nothing has changed.
     pub(crate) async fn change<T: Send + 'static>(
         self: &Arc<Self>,
-        decide: impl FnOnce(&Keyring, Timestamp) -> Result<(Change, T), VaultError> + Send + 'static,
+        decide: impl FnOnce(&Contents, Timestamp) -> Result<(ContentsChange, T), VaultError> + Send + 'static,
     ) -> Result<T, ServiceError> {
         self.in_turn(|vault| {
             let now = vault.clock.now();
-            vault.purge_due(now)?;
-            let (change, answer) = decide(&vault.keyring(), now).map_err(ServiceError::Refused)?;
+            vault.carry_out_due(now)?;
+            let (change, answer) = decide(&vault.contents(), now).map_err(ServiceError::Refused)?;
             vault.commit(vec![change])?;
             Ok(answer)
         })
@@ -144,12 +157,51 @@ impl LiveVault {
     /// # Errors
     ///
     /// [`ServiceError::Crypto`] if the library fails.
-    pub(crate) async fn generate(size: RsaSize) -> Result<(Arc<RsaKey>, VersionId), ServiceError> {
-        let made = spawn_blocking(move || {
-            let id = VersionId::random().map_err(|_| CryptoError::Random)?;
-            Ok((Arc::new(RsaKey::generate(size)?), id))
-        });
-        made.await.map_err(|source| ServiceError::Task { source })?.map_err(|source| ServiceError::Crypto { source })
+    pub(crate) async fn generate(shape: KeyShape) -> Result<(Arc<KeyMaterial>, VersionId), ServiceError> {
+        Self::compute(move || generate(shape)).await
+    }
+
+    /// A fresh version id.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Crypto`] if the random source fails.
+    pub(crate) fn version_id() -> Result<VersionId, ServiceError> {
+        VersionId::random().map_err(|_| ServiceError::Crypto { source: CryptoError::Random })
+    }
+
+    /// Bytes from the system's random source.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Crypto`] if it fails.
+    pub(crate) fn random_bytes(count: usize) -> Result<Vec<u8>, ServiceError> {
+        let mut bytes = vec![0; count];
+        rand::fill(&mut bytes).map_err(|_| ServiceError::Crypto { source: CryptoError::Random })?;
+        Ok(bytes)
+    }
+
+    /// Computes something that takes long, off the async threads.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`.
+    pub(crate) async fn compute<T: Send + 'static>(
+        work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        spawn_blocking(work).await.map_err(|source| ServiceError::Task { source })?
+    }
+
+    /// Does something with the key that backups are sealed with. Blocks on the disk at first, so it takes a turn.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`, and [`ServiceError::Store`] if there is no such key and none can be stored.
+    pub(crate) async fn with_backup_key<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&BackupKey) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.in_turn(|vault| work(vault.store.backup_key().map_err(|source| ServiceError::Store { source })?)).await
     }
 
     async fn in_turn<T: Send + 'static>(
@@ -164,27 +216,43 @@ impl LiveVault {
         done.await.map_err(|source| ServiceError::Task { source })?
     }
 
-    fn purge_due(&self, now: Timestamp) -> Result<(), ServiceError> {
-        let due = self.keyring().due(now);
-        if due.is_empty() {
+    /// Carries out what time has brought about.
+    fn carry_out_due(&self, now: Timestamp) -> Result<(), ServiceError> {
+        if self.contents().next_due().is_none_or(|at| now < at) {
             return Ok(());
         }
-        tracing::info!(vault = %self.name, keys = due.len(), "purging deleted keys: their retention has ended");
-        self.commit(due)
-    }
-
-    fn commit(&self, changes: Vec<Change>) -> Result<(), ServiceError> {
-        self.store.write(&self.name, &changes).map_err(|source| ServiceError::Store { source })?;
-        let mut keyring = self.keyring.write().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            keyring.apply(change);
+        let purges = self.contents().due_purges(now);
+        if !purges.is_empty() {
+            tracing::info!(vault = %self.name, objects = purges.len(), "purging: the retention of deleted objects has ended");
+            self.commit(purges)?;
+        }
+        let rotations = self.contents().keys.due_rotations(now);
+        for (name, key_type) in rotations {
+            tracing::info!(vault = %self.name, key = %name, "rotating a key, as its policy says");
+            let (material, id) = generate(key_type.shape)?;
+            let rotated = self.contents().keys.rotate(&name, id, material, now).map_err(ServiceError::Refused)?;
+            self.commit(vec![ContentsChange::Key(Change::Put(rotated))])?;
         }
         Ok(())
     }
 
-    fn keyring(&self) -> RwLockReadGuard<'_, Keyring> {
-        self.keyring.read().unwrap_or_else(PoisonError::into_inner)
+    fn commit(&self, changes: Vec<ContentsChange>) -> Result<(), ServiceError> {
+        self.store.write(&self.name, &changes).map_err(|source| ServiceError::Store { source })?;
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            contents.apply(change);
+        }
+        Ok(())
     }
+
+    fn contents(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn generate(shape: KeyShape) -> Result<(Arc<KeyMaterial>, VersionId), ServiceError> {
+    let material = KeyMaterial::generate(shape).map_err(|source| ServiceError::Crypto { source })?;
+    Ok((Arc::new(material), LiveVault::version_id()?))
 }
 
 /// Who may call a vault, and from where.

@@ -5,4 +5,4 @@ mod live_vault;
 mod notices;
 
 pub use handle::Emulator;
-pub(crate) use live_vault::{LiveVault, ServiceError, VaultRules};
+pub(crate) use live_vault::{LiveVault, ServiceError};

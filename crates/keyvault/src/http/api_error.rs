@@ -16,7 +16,7 @@ use crate::http::assumed;
 use crate::http::inbound::BodyError;
 use crate::http::reply::Reply;
 use crate::identity::BearerError;
-use crate::vault::{VaultError, VaultName};
+use crate::vault::{ObjectKind, VaultError, VaultName};
 
 /// A refusal as the caller sees it.
 #[derive(Debug)]
@@ -88,6 +88,14 @@ impl ApiError {
         reply
     }
 
+    fn not_found(kind: ObjectKind, message: String) -> Self {
+        let code = match kind {
+            ObjectKind::Key => "KeyNotFound",
+            ObjectKind::Secret => "SecretNotFound",
+        };
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
     /// A refusal without an inner code.
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code: Cow::Borrowed(code), message: message.into(), inner: None, retry_after_seconds: None }
@@ -108,52 +116,81 @@ impl ApiError {
 
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
-        let bad_parameter = Self::bad_parameter;
+        let bad_parameter = |message: String| Self::bad_parameter(message);
         let forbidden = |message: String| Self::new(StatusCode::FORBIDDEN, "Forbidden", message);
-        let not_found = |message: String| Self::new(StatusCode::NOT_FOUND, "KeyNotFound", message);
         match error {
-            VaultError::Decryption => bad_parameter(Cow::Borrowed(assumed::DECRYPTION)),
-            VaultError::DeletedKeyNotFound { name } => not_found(assumed::deleted_key_not_found(name.as_str())),
-            VaultError::EmptyValidity => bad_parameter(Cow::Borrowed(assumed::EMPTY_VALIDITY)),
-            // Captured: Azure/azure-sdk-for-python#45342.
-            VaultError::KeyDisabled { operation } => {
-                forbidden(format!("Operation {operation} is not allowed on a disabled key.")).with_inner("KeyDisabled")
+            VaultError::AlgorithmMismatch { algorithm, key } => {
+                bad_parameter(assumed::algorithm_mismatch(algorithm, key))
             }
+            VaultError::BackupUnreadable { kind: _ } => Self::bad_parameter(assumed::BACKUP),
+            VaultError::BlockLength { algorithm, block_bytes, actual_bytes } => {
+                bad_parameter(assumed::block_length(algorithm, block_bytes, actual_bytes))
+            }
+            VaultError::Crypto(_) => {
+                tracing::error!(error = %chain(&error), "the cryptographic library failed");
+                Self::internal()
+            }
+            VaultError::Decryption => Self::bad_parameter(assumed::DECRYPTION),
+            VaultError::DeletedNotFound { kind, name } => {
+                Self::not_found(kind, assumed::deleted_not_found(kind.upper(), name.as_str()))
+            }
+            VaultError::DigestLength { algorithm, expected_bytes, actual_bytes } => {
+                bad_parameter(assumed::digest_length(algorithm, expected_bytes, actual_bytes))
+            }
+            // Captured: Azure/azure-sdk-for-python#45342 for keys, Azure/azure-sdk-for-js#24756 for secrets.
+            VaultError::Disabled { kind, operation } => {
+                let message = format!("Operation {operation} is not allowed on a disabled {}.", kind.lower());
+                forbidden(message).with_inner(match kind {
+                    ObjectKind::Key => "KeyDisabled",
+                    ObjectKind::Secret => "SecretDisabled",
+                })
+            }
+            VaultError::EmptyValidity => Self::bad_parameter(assumed::EMPTY_VALIDITY),
+            VaultError::InvalidIv { algorithm } => bad_parameter(assumed::invalid_iv(algorithm)),
             VaultError::KeyExpired { operation } => {
                 forbidden(assumed::key_expired(operation)).with_inner(assumed::KEY_EXPIRED_CODE)
-            }
-            // Captured: Azure/azure-sdk-for-net#22002.
-            VaultError::KeyNotFound { name, version } => {
-                let id = match version {
-                    None => name.to_string(),
-                    Some(version) => format!("{name}/{version}"),
-                };
-                not_found(format!(
-                    "A key with (name/id) {id} was not found in this key vault. If you recently deleted this key you may \
-                     be able to recover it using the correct recovery command. For help resolving this issue, please \
-                     see https://go.microsoft.com/fwlink/?linkid=2125182"
-                ))
             }
             VaultError::KeyNotYetValid { operation } => {
                 forbidden(assumed::key_not_yet_valid(operation)).with_inner(assumed::KEY_NOT_YET_VALID_CODE)
             }
             // Captured for secrets: Azure/azure-rest-api-specs#9222, external-secrets/external-secrets#3519.
-            VaultError::NameHeldByDeletedKey { name } => Self::new(
-                StatusCode::CONFLICT,
-                "Conflict",
-                format!(
-                    "Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this \
-                     state, the key can only be recovered or purged."
-                ),
-            )
-            .with_inner("ObjectIsDeletedButRecoverable"),
+            VaultError::NameHeldByDeleted { kind, name } => {
+                let (upper, lower) = (kind.upper(), kind.lower());
+                let message = format!(
+                    "{upper} {name} is currently in a deleted but recoverable state, and its name cannot be reused; in \
+                     this state, the {lower} can only be recovered or purged."
+                );
+                Self::new(StatusCode::CONFLICT, "Conflict", message).with_inner("ObjectIsDeletedButRecoverable")
+            }
+            VaultError::NameTaken { kind, name } => {
+                let message = assumed::name_taken(kind.upper(), name.as_str());
+                Self::new(StatusCode::CONFLICT, "Conflict", message)
+            }
+            VaultError::NotExportable => forbidden(assumed::NOT_EXPORTABLE.to_owned()),
+            // Captured: Azure/azure-sdk-for-net#22002.
+            VaultError::NotFound { kind, name, version } => {
+                let id = match version {
+                    None => name.to_string(),
+                    Some(version) => format!("{name}/{version}"),
+                };
+                let kind_text = kind.lower();
+                let message = format!(
+                    "A {kind_text} with (name/id) {id} was not found in this key vault. If you recently deleted this \
+                     {kind_text} you may be able to recover it using the correct recovery command. For help resolving \
+                     this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+                );
+                Self::not_found(kind, message)
+            }
             // Captured: Azure/azure-sdk-for-net#11518.
             VaultError::OperationNotPermitted { operation } => {
                 forbidden(format!("Operation {} is not permitted on this key.", operation.as_str()))
                     .with_inner("KeyOperationForbidden")
             }
+            VaultError::OperationUnknown { operation, kty } => {
+                bad_parameter(assumed::operation_unknown(operation.as_str(), kty))
+            }
             VaultError::PlaintextTooLong { limit_bytes, actual_bytes } => {
-                bad_parameter(Cow::Owned(assumed::plaintext_too_long(limit_bytes, actual_bytes)))
+                bad_parameter(assumed::plaintext_too_long(limit_bytes, actual_bytes))
             }
             // Captured: microsoft/AzureTRE#1760.
             VaultError::PurgeProtected => forbidden(
@@ -161,6 +198,12 @@ impl From<VaultError> for ApiError {
                  service will automatically purge it after the retention period has passed."
                     .to_owned(),
             ),
+            VaultError::ReleasePolicyImmutable => Self::bad_parameter(assumed::RELEASE_POLICY_IMMUTABLE),
+            VaultError::ReleasePolicyLate => Self::bad_parameter(assumed::RELEASE_POLICY_LATE),
+            VaultError::RotationPolicy { problem } => Self::bad_parameter(assumed::rotation_policy(problem)),
+            VaultError::SecretTooLong { limit_bytes, actual_bytes } => {
+                bad_parameter(assumed::secret_too_long(limit_bytes, actual_bytes))
+            }
         }
     }
 }
@@ -260,7 +303,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::vault::KeyOperation;
+    use crate::vault::{CryptoError, KeyOperation, RotationPolicyProblem};
 
     /// One line for the status, one for the body.
     async fn shown(error: ApiError) -> String {
@@ -282,20 +325,46 @@ mod tests {
     async fn every_refusal_of_the_vault() {
         let name = || "kms".parse().unwrap();
         let version = || Some("00ab34cd56ef78901234567890abcdef".to_owned());
+        let (key, secret) = (ObjectKind::Key, ObjectKind::Secret);
+        let problems = [
+            RotationPolicyProblem::ActionTwice,
+            RotationPolicyProblem::ExpiryTooShort,
+            RotationPolicyProblem::NoExpiry,
+            RotationPolicyProblem::NotifyAfterCreate,
+            RotationPolicyProblem::TriggerTooLate,
+            RotationPolicyProblem::TriggerTooShort,
+        ];
         let refusals = [
+            VaultError::AlgorithmMismatch { algorithm: "ES256", key: "P-384" },
+            VaultError::BackupUnreadable { kind: key },
+            VaultError::BlockLength { algorithm: "A128CBC", block_bytes: 16, actual_bytes: 17 },
+            VaultError::Crypto(CryptoError::Sign),
             VaultError::Decryption,
-            VaultError::DeletedKeyNotFound { name: name() },
+            VaultError::DeletedNotFound { kind: key, name: name() },
+            VaultError::DeletedNotFound { kind: secret, name: name() },
+            VaultError::DigestLength { algorithm: "RS256", expected_bytes: 32, actual_bytes: 20 },
+            VaultError::Disabled { kind: key, operation: "decrypt" },
+            VaultError::Disabled { kind: secret, operation: "get" },
             VaultError::EmptyValidity,
-            VaultError::KeyDisabled { operation: "decrypt" },
+            VaultError::InvalidIv { algorithm: "A256GCM" },
             VaultError::KeyExpired { operation: "encrypt" },
-            VaultError::KeyNotFound { name: name(), version: None },
-            VaultError::KeyNotFound { name: name(), version: version() },
             VaultError::KeyNotYetValid { operation: "wrapKey" },
-            VaultError::NameHeldByDeletedKey { name: name() },
+            VaultError::NameHeldByDeleted { kind: key, name: name() },
+            VaultError::NameHeldByDeleted { kind: secret, name: name() },
+            VaultError::NameTaken { kind: key, name: name() },
+            VaultError::NotExportable,
+            VaultError::NotFound { kind: key, name: name(), version: None },
+            VaultError::NotFound { kind: key, name: name(), version: version() },
+            VaultError::NotFound { kind: secret, name: name(), version: None },
             VaultError::OperationNotPermitted { operation: KeyOperation::UnwrapKey },
+            VaultError::OperationUnknown { operation: KeyOperation::Encrypt, kty: "EC" },
             VaultError::PlaintextTooLong { limit_bytes: 190, actual_bytes: 191 },
             VaultError::PurgeProtected,
+            VaultError::ReleasePolicyImmutable,
+            VaultError::ReleasePolicyLate,
+            VaultError::SecretTooLong { limit_bytes: 25_600, actual_bytes: 25_601 },
         ];
+        let refusals = refusals.into_iter().chain(problems.map(|problem| VaultError::RotationPolicy { problem }));
         insta::assert_snapshot!(all(refusals.map(ApiError::from)).await);
     }
 

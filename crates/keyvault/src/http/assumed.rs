@@ -5,12 +5,14 @@
 
 use http::StatusCode;
 
+use crate::vault::RotationPolicyProblem;
+
 /// A request without an api-version.
 pub(super) const API_VERSION_MISSING: &str = "api-version must be specified";
 /// A ciphertext that does not open, for whatever reason.
 pub(super) const DECRYPTION: &str = "The parameter is incorrect.\r\n";
 /// `exp` is not after `nbf`.
-pub(super) const EMPTY_VALIDITY: &str = "The expiration time of the key must be later than its activation time.";
+pub(super) const EMPTY_VALIDITY: &str = "The expiration time must be later than its activation time.";
 /// Our own failure: a panic, a full disk, a broken library.
 pub(super) const INTERNAL: (&str, &str) = ("InternalServerError", "An internal server error has occurred.");
 /// A body that is no JSON object of the expected shape.
@@ -30,14 +32,33 @@ pub(super) const BODY_BROKEN: &str = "The request body could not be read to its 
 pub(super) const HOST_MISSING: &str = "The request names no host.";
 /// A request without `kty`.
 pub(super) const KTY_MISSING: &str = "Property 'kty' is required.\r\n";
-/// A request without `value`; the text is part of the one observed for bad base64url.
-pub(super) const VALUE_MISSING: &str = "Property 'value' is required.\r\n";
+/// An imported key whose members do not make one.
+pub(super) const IMPORTED_KEY: &str = "The key material is not valid, or is of a size that a vault does not have.";
+/// A symmetric key that is not to lie in hardware.
+pub(super) const OCT_IN_SOFTWARE: &str =
+    "Keys of type oct are not supported; symmetric keys are of type oct-HSM, in a premium vault or a managed HSM.";
+/// An exportable key without a release policy.
+pub(super) const EXPORTABLE_WITHOUT_POLICY: &str = "Exportable keys must have release policy.";
+/// The release of a key that is not exportable.
+pub(super) const NOT_EXPORTABLE: &str = "Operation release is not permitted on this key: it is not exportable.";
+/// A change to a release policy that cannot change.
+pub(super) const RELEASE_POLICY_IMMUTABLE: &str = "The release policy of this key is immutable.";
+/// A release policy for a key that was made without one.
+pub(super) const RELEASE_POLICY_LATE: &str = "AKV.SKR.1005: Non-exportable keys must not have release policy";
+/// `POST /rng` on a vault; only managed HSMs have it.
+pub(super) const RANDOM_BYTES_OF_A_VAULT: &str =
+    "Random bytes are not supported by vaults; only a managed HSM can give them.";
+/// What is no backup of this emulator, or not of this kind of object.
+pub(super) const BACKUP: &str = "The backup blob is not valid: it is damaged, or was made elsewhere.";
+/// A content type of a secret above 255 characters.
+pub(super) const SECRET_CONTENT_TYPE: &str = "The content type of a secret can have at most 255 characters.";
 /// `maxresults` outside of 1 to 25.
 pub(super) const MAX_RESULTS: &str = "The value of 'maxresults' must be an integer from 1 to 25.";
 /// A `$skiptoken` that no page of this list gave out.
 pub(super) const SKIP_TOKEN: &str = "The value of '$skiptoken' is not valid.";
 /// Too many or too long tags.
-pub(super) const TAGS: &str = "A key can have at most 15 tags, each with a name and a value of at most 256 characters.";
+pub(super) const TAGS: &str =
+    "A key or secret can have at most 15 tags, each with a name and a value of at most 256 characters.";
 /// Only 65537 is offered for keys in a vault.
 pub(super) const PUBLIC_EXPONENT: &str = "Property 'public_exponent' must be 65537.";
 /// `innererror.code` of an expired key.
@@ -59,9 +80,65 @@ pub(super) const NOT_EMULATED: (StatusCode, &str) = (StatusCode::NOT_IMPLEMENTED
 /// `Differs:` a host that is no vault of this stack. On Azure its name would not resolve.
 pub(super) const NO_SUCH_VAULT: (StatusCode, &str) = (StatusCode::NOT_FOUND, "VaultNotFound");
 
-/// A deleted key that is not there.
-pub(super) fn deleted_key_not_found(name: &str) -> String {
-    format!("Deleted Key not found: {name}")
+/// A deleted key or secret that is not there.
+pub(super) fn deleted_not_found(kind: &str, name: &str) -> String {
+    format!("Deleted {kind} not found: {name}")
+}
+
+/// A vault that has only software keys is asked for one in hardware.
+pub(super) fn needs_premium(kty: &str) -> String {
+    format!("Keys of type {kty} are not supported in a vault of SKU standard; they need SKU premium.")
+}
+
+/// A property that must be there and is not; the text is part of the one observed for bad base64url.
+pub(super) fn property_missing(property: &str) -> String {
+    format!("Property '{property}' is required.\r\n")
+}
+
+/// A backup restored over what is there.
+pub(super) fn name_taken(kind: &str, name: &str) -> String {
+    format!("{kind} {name} already exists; a backup can only be restored under a name that is free.")
+}
+
+/// `key_ops` that a type cannot have.
+pub(super) fn operation_unknown(operation: &str, kty: &str) -> String {
+    format!("Operation {operation} is not supported by keys of type {kty}.")
+}
+
+/// A digest of a length that its algorithm does not have.
+pub(super) fn digest_length(algorithm: &str, expected_bytes: usize, actual_bytes: usize) -> String {
+    format!(
+        "Invalid length of value for {algorithm}: the digest has {actual_bytes} bytes, it must have {expected_bytes}."
+    )
+}
+
+/// A plaintext that does not fill the blocks of its algorithm.
+pub(super) fn block_length(algorithm: &str, block_bytes: usize, actual_bytes: usize) -> String {
+    format!("Invalid length of value for {algorithm}: {actual_bytes} bytes do not fill blocks of {block_bytes}.")
+}
+
+/// An initialization vector that the algorithm does not take.
+pub(super) fn invalid_iv(algorithm: &str) -> String {
+    format!("Property iv is not valid for {algorithm}: A*CBC take 16 bytes, A*GCM none when they encrypt.")
+}
+
+/// A secret above the limit of 25 KB.
+pub(super) fn secret_too_long(limit_bytes: usize, actual_bytes: usize) -> String {
+    format!("The value of a secret can have at most {limit_bytes} bytes; this one has {actual_bytes}.")
+}
+
+/// A rotation policy that breaks a rule.
+pub(super) fn rotation_policy(problem: RotationPolicyProblem) -> &'static str {
+    match problem {
+        RotationPolicyProblem::ActionTwice => "A rotation policy can have at most one Rotate and one Notify action.",
+        RotationPolicyProblem::ExpiryTooShort => "The expiryTime of a rotation policy must be at least 28 days.",
+        RotationPolicyProblem::NoExpiry => "A Rotate action with timeBeforeExpiry needs an expiryTime.",
+        RotationPolicyProblem::NotifyAfterCreate => "A Notify action must have timeBeforeExpiry.",
+        RotationPolicyProblem::TriggerTooLate => {
+            "A Rotate action must lie at least 7 days after creation and 7 days before expiry."
+        }
+        RotationPolicyProblem::TriggerTooShort => "timeAfterCreate and timeBeforeExpiry must be at least 7 days.",
+    }
 }
 
 /// An operation that protects new data, with an expired key.
@@ -106,8 +183,8 @@ pub(super) fn invalid_property(property: &str) -> String {
 }
 
 /// An algorithm that the key's type does not have.
-pub(super) fn algorithm_mismatch(algorithm: &str) -> String {
-    format!("Algorithm '{algorithm}' is not valid for a key of type RSA.")
+pub(super) fn algorithm_mismatch(algorithm: &str, key: &str) -> String {
+    format!("Algorithm '{algorithm}' is not valid for a key of type {key}.")
 }
 
 /// A plaintext that does not fit into one block.

@@ -20,15 +20,14 @@ use crate::faults::{Side, Verdict};
 use crate::http::api_error::ApiError;
 use crate::http::api_version::ApiVersion;
 use crate::http::assumed;
-use crate::http::command::KeyCommand;
 use crate::http::dispatch::Dropped;
 use crate::http::forbidden::Attempt;
 use crate::http::host::CallerHost;
 use crate::http::inbound::Inbound;
-use crate::http::keys::{Answer, VaultView};
 use crate::http::reply::Reply;
-use crate::http::route::KeyRoute;
+use crate::http::route::{Command, Route};
 use crate::http::trace::Trace;
+use crate::http::view::{Answer, VaultView};
 use crate::identity::{Audience, Caller};
 use crate::limits::Transaction;
 use crate::network::Place;
@@ -94,7 +93,7 @@ impl VaultCall<'_> {
         let attempt = Attempt { caller, vault: self.vault, region: self.emulator.region() };
         let admitted = self.vault.rules().network.admit(place, address);
         // The operation is named in the log even if the caller does not come far.
-        let route = KeyRoute::parse(inbound.method(), inbound.segments());
+        let route = Route::parse(inbound.method(), inbound.segments());
         if let Ok(route) = &route {
             trace.is(route.operation());
         }
@@ -108,11 +107,8 @@ impl VaultCall<'_> {
         if let Some(refusal) = refusal(verdict).map_err(Stop::Dropped)? {
             return Err(Stop::Refused(refusal));
         }
-        if matches!(route, KeyRoute::Rotate { .. }) && !version.has_rotation() {
-            let method = inbound.method().as_str();
-            return Err(ApiError::bad_parameter(assumed::method_not_allowed(method, "rotate")).into());
-        }
-        let command = KeyCommand::read(route, inbound).await?;
+        route.check_version(inbound.method(), &version)?;
+        let command = Command::read(route, inbound).await?;
         let grant = self.authorize(attempt, operation, &target, trace)?;
         let view = VaultView { vault: self.vault, host: self.host, version: &version };
         let Answer { reply, key_id } = view.carry_out(command).await?;

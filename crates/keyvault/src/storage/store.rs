@@ -4,25 +4,28 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use zeroize::Zeroizing;
 
 use crate::config::ConfigError;
-use crate::storage::record::KeyRecord;
-use crate::vault::{Change, CryptoError, Key, RsaKey, VaultName};
+use crate::storage::record::{KeyRecord, SecretRecord};
+use crate::vault::{BackupKey, Change, ContentsChange, CryptoError, Key, ObjectName, RsaKey, SecretObject, VaultName};
 
 /// Where changes are made durable.
 #[derive(Debug)]
 pub(crate) struct Store {
     /// `None`: the state lives in memory only.
     database: Option<Database>,
+    /// Read or made when first needed.
+    backup_key: OnceLock<BackupKey>,
 }
 
 impl Store {
     /// A store that keeps nothing.
     pub(crate) fn in_memory() -> Self {
-        Self { database: None }
+        Self { database: None, backup_key: OnceLock::new() }
     }
 
     /// Opens the file in `data_dir`, which is made if it does not exist.
@@ -42,22 +45,25 @@ impl Store {
         })?;
         let corrupt = |source: redb::Error| OpenError::Corrupt { path: path.clone(), source: Some(Box::new(source)) };
         match claim_format(&database).map_err(corrupt)? {
-            found if found == FORMAT => Ok(Self { database: Some(database) }),
+            found if found == FORMAT => Ok(Self { database: Some(database), backup_key: OnceLock::new() }),
             found => Err(OpenError::Version { path, found, expected: FORMAT }),
         }
     }
 
-    /// The keys of one vault.
+    /// The keys and the secrets of one vault.
     ///
     /// # Errors
     ///
     /// [`OpenError::Corrupt`] if a record cannot be read.
-    pub(crate) fn load(&self, vault: &VaultName, data_dir: &Path) -> Result<Vec<Key>, OpenError> {
-        let Some(database) = &self.database else { return Ok(Vec::new()) };
+    pub(crate) fn load(&self, vault: &VaultName, data_dir: &Path) -> Result<(Vec<Key>, Vec<SecretObject>), OpenError> {
+        let Some(database) = &self.database else { return Ok((Vec::new(), Vec::new())) };
         let path = || data_dir.join(FILE_NAME);
-        let keys = read_keys(database, vault)
-            .map_err(|source| OpenError::Corrupt { path: path(), source: Some(Box::new(source)) })?;
-        keys.into_iter().collect::<Option<_>>().ok_or_else(|| OpenError::Corrupt { path: path(), source: None })
+        let failed = |source| OpenError::Corrupt { path: path(), source: Some(Box::new(source)) };
+        let unsound = || OpenError::Corrupt { path: path(), source: None };
+        let keys = read_keys(database, vault).map_err(failed)?;
+        let secrets = read_secrets(database, vault).map_err(failed)?;
+        let keys = keys.into_iter().collect::<Option<_>>().ok_or_else(unsound)?;
+        Ok((keys, secrets.into_iter().collect::<Option<_>>().ok_or_else(unsound)?))
     }
 
     /// Makes changes to one vault durable, all or none. Blocks on the disk.
@@ -65,22 +71,23 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`] if the file refuses; then nothing has changed.
-    pub(crate) fn write(&self, vault: &VaultName, changes: &[Change]) -> Result<(), StoreError> {
+    pub(crate) fn write(&self, vault: &VaultName, changes: &[ContentsChange]) -> Result<(), StoreError> {
         let Some(database) = &self.database else { return Ok(()) };
         let transaction = database.begin_write().map_err(|source| StoreError::file(source.into()))?;
         {
             let mut keys = transaction.open_table(KEYS).map_err(|source| StoreError::file(source.into()))?;
             let mut material = transaction.open_table(MATERIAL).map_err(|source| StoreError::file(source.into()))?;
+            let mut secrets = transaction.open_table(SECRETS).map_err(|source| StoreError::file(source.into()))?;
             for change in changes {
                 match change {
-                    Change::Put(key) => put_key(&mut keys, &mut material, vault, key)?,
-                    Change::Remove(name) => {
-                        let id = key_id(vault, name.folded());
-                        keys.remove(id.as_str()).map_err(|source| StoreError::file(source.into()))?;
-                        let range = format!("{id}/")..format!("{id}0");
-                        material
-                            .retain_in::<&str, _>(range.start.as_str()..range.end.as_str(), |_, _| false)
-                            .map_err(|source| StoreError::file(source.into()))?;
+                    ContentsChange::Key(Change::Put(key)) => put_key(&mut keys, &mut material, vault, key)?,
+                    ContentsChange::Key(Change::Remove(name)) => {
+                        remove_key(&mut keys, &mut material, vault, name).map_err(StoreError::file)?;
+                    }
+                    ContentsChange::Secret(Change::Put(secret)) => put_secret(&mut secrets, vault, secret)?,
+                    ContentsChange::Secret(Change::Remove(name)) => {
+                        let id = object_id(vault, name.folded());
+                        secrets.remove(id.as_str()).map_err(|source| StoreError::file(source.into()))?;
                     }
                 }
             }
@@ -94,13 +101,7 @@ impl Store {
     ///
     /// [`StoreError`] if the file or the key cannot be read.
     pub(crate) fn signing_key(&self) -> Result<Option<RsaKey>, StoreError> {
-        let Some(database) = &self.database else { return Ok(None) };
-        let read = || -> Result<Option<Zeroizing<Vec<u8>>>, redb::Error> {
-            let transaction = database.begin_read()?;
-            let table = transaction.open_table(MATERIAL)?;
-            Ok(table.get(SIGNING_KEY)?.map(|der| Zeroizing::new(der.value().to_vec())))
-        };
-        match read().map_err(StoreError::file)? {
+        match self.own_key(SIGNING_KEY)? {
             None => Ok(None),
             Some(der) => RsaKey::from_pkcs8(&der).map(Some).map_err(|source| StoreError::Key { source }),
         }
@@ -112,11 +113,46 @@ impl Store {
     ///
     /// [`StoreError`] if the file refuses.
     pub(crate) fn put_signing_key(&self, key: &RsaKey) -> Result<(), StoreError> {
-        let Some(database) = &self.database else { return Ok(()) };
         let der = key.expose().map_err(|source| StoreError::Key { source })?;
+        self.put_own_key(SIGNING_KEY, der.as_ref())
+    }
+
+    /// The key that backups are sealed with; it is made when it is first needed. Blocks on the disk.
+    ///
+    /// Not to be called by two threads of one vault at once; two vaults that do agree on one key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it cannot be read, made or stored.
+    pub(crate) fn backup_key(&self) -> Result<&BackupKey, StoreError> {
+        if let Some(key) = self.backup_key.get() {
+            return Ok(key);
+        }
+        let broken = |source| StoreError::Key { source };
+        let key = match self.own_key(BACKUP_KEY)? {
+            Some(bytes) => BackupKey::from_bytes(bytes).map_err(broken)?,
+            None => BackupKey::generate().map_err(broken)?,
+        };
+        let key = self.backup_key.get_or_init(|| key);
+        self.put_own_key(BACKUP_KEY, key.expose())?;
+        Ok(key)
+    }
+
+    fn own_key(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let Some(database) = &self.database else { return Ok(None) };
+        let read = || -> Result<Option<Zeroizing<Vec<u8>>>, redb::Error> {
+            let transaction = database.begin_read()?;
+            let table = transaction.open_table(MATERIAL)?;
+            Ok(table.get(name)?.map(|bytes| Zeroizing::new(bytes.value().to_vec())))
+        };
+        read().map_err(StoreError::file)
+    }
+
+    fn put_own_key(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let Some(database) = &self.database else { return Ok(()) };
         let write = || -> Result<(), redb::Error> {
             let transaction = database.begin_write()?;
-            transaction.open_table(MATERIAL)?.insert(SIGNING_KEY, der.as_ref())?;
+            transaction.open_table(MATERIAL)?.insert(name, bytes)?;
             Ok(transaction.commit()?)
         };
         write().map_err(StoreError::file)
@@ -198,18 +234,22 @@ impl StoreError {
     }
 }
 
-/// Reads the file's format; writes it if the file is new.
+/// Reads the file's format; writes it if the file is new. Format 1 is read as it is, and is format 2 from then on.
 fn claim_format(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let found = {
         let mut meta = transaction.open_table(META)?;
         transaction.open_table(KEYS)?;
         transaction.open_table(MATERIAL)?;
+        transaction.open_table(SECRETS)?;
         let found = meta.get(FORMAT_FIELD)?.map(|format| format.value());
-        if found.is_none() {
-            meta.insert(FORMAT_FIELD, FORMAT)?;
+        match found {
+            Some(other) if other != FORMAT_WITH_RSA_KEYS_ONLY => other,
+            None | Some(_) => {
+                meta.insert(FORMAT_FIELD, FORMAT)?;
+                FORMAT
+            }
         }
-        found.unwrap_or(FORMAT)
     };
     transaction.commit()?;
     Ok(found)
@@ -224,9 +264,9 @@ fn read_keys(database: &Database, vault: &VaultName) -> Result<Vec<Option<Key>>,
     let mut read = Vec::new();
     for entry in keys.range(start.as_str()..end.as_str())? {
         let (id, record) = entry?;
-        let material = |version: &str| -> Result<Option<RsaKey>, redb::Error> {
-            let der = material.get(format!("{}/{version}", id.value()).as_str())?;
-            Ok(der.and_then(|der| RsaKey::from_pkcs8(der.value()).ok()))
+        let material = |version: &str| -> Result<Option<Zeroizing<Vec<u8>>>, redb::Error> {
+            let bytes = material.get(format!("{}/{version}", id.value()).as_str())?;
+            Ok(bytes.map(|bytes| Zeroizing::new(bytes.value().to_vec())))
         };
         read.push(match serde_json::from_slice::<KeyRecord>(record.value()) {
             Ok(record) => record.into_key(material)?,
@@ -236,13 +276,52 @@ fn read_keys(database: &Database, vault: &VaultName) -> Result<Vec<Option<Key>>,
     Ok(read)
 }
 
+/// The secrets of a vault; `None` for each that is not sound.
+fn read_secrets(database: &Database, vault: &VaultName) -> Result<Vec<Option<SecretObject>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let secrets = transaction.open_table(SECRETS)?;
+    let (start, end) = (format!("{vault}/"), format!("{vault}0"));
+    let mut read = Vec::new();
+    for entry in secrets.range(start.as_str()..end.as_str())? {
+        let (_, record) = entry?;
+        let record = serde_json::from_slice::<SecretRecord>(record.value());
+        read.push(record.ok().and_then(SecretRecord::into_secret));
+    }
+    Ok(read)
+}
+
+fn put_secret(
+    secrets: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    vault: &VaultName,
+    secret: &SecretObject,
+) -> Result<(), StoreError> {
+    let id = object_id(vault, secret.name().folded());
+    let record = serde_json::to_vec(&SecretRecord::of(secret)).map_err(|source| StoreError::Record { source })?;
+    let record = Zeroizing::new(record);
+    secrets.insert(id.as_str(), record.as_slice()).map_err(|source| StoreError::file(source.into()))?;
+    Ok(())
+}
+
+fn remove_key(
+    keys: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    material: &mut redb::Table<'_, &'static str, &'static [u8]>,
+    vault: &VaultName,
+    name: &ObjectName,
+) -> Result<(), redb::Error> {
+    let id = object_id(vault, name.folded());
+    keys.remove(id.as_str())?;
+    let range = format!("{id}/")..format!("{id}0");
+    material.retain_in::<&str, _>(range.start.as_str()..range.end.as_str(), |_, _| false)?;
+    Ok(())
+}
+
 fn put_key(
     keys: &mut redb::Table<'_, &'static str, &'static [u8]>,
     material: &mut redb::Table<'_, &'static str, &'static [u8]>,
     vault: &VaultName,
     key: &Key,
 ) -> Result<(), StoreError> {
-    let id = key_id(vault, key.name().folded());
+    let id = object_id(vault, key.name().folded());
     let record = serde_json::to_vec(&KeyRecord::of(key)).map_err(|source| StoreError::Record { source })?;
     keys.insert(id.as_str(), record.as_slice()).map_err(|source| StoreError::file(source.into()))?;
     for version in key.versions() {
@@ -250,28 +329,33 @@ fn put_key(
         // Material never changes, so what is there stays.
         let present = material.get(id.as_str()).map_err(|source| StoreError::file(source.into()))?.is_some();
         if !present {
-            let der = version.material.expose().map_err(|source| StoreError::Key { source })?;
-            material.insert(id.as_str(), der.as_ref()).map_err(|source| StoreError::file(source.into()))?;
+            let bytes = version.material.expose().map_err(|source| StoreError::Key { source })?;
+            material.insert(id.as_str(), bytes.as_slice()).map_err(|source| StoreError::file(source.into()))?;
         }
     }
     Ok(())
 }
 
-/// `{vault}/{key}`. Neither name can hold a slash, and `0` is the byte after it, so prefixes are ranges.
-fn key_id(vault: &VaultName, folded_name: &str) -> String {
+/// `{vault}/{name}`. Neither name can hold a slash, and `0` is the byte after it, so prefixes are ranges.
+fn object_id(vault: &VaultName, folded_name: &str) -> String {
     format!("{vault}/{folded_name}")
 }
 
 const FILE_NAME: &str = "keyvault.redb";
 /// The format of the file; other formats are refused.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+/// The format before this one.
+const FORMAT_WITH_RSA_KEYS_ONLY: u64 = 1;
 const FORMAT_FIELD: &str = "format";
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 const KEYS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("keys");
-/// PKCS#8 by `{vault}/{key}/{version}`, and Entra's signing key.
+const SECRETS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("secrets");
+/// PKCS#8, or a symmetric key's bytes, by `{vault}/{key}/{version}`; and the emulator's own keys.
 const MATERIAL: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("material");
 /// Cannot be a vault's key: it has no slash.
 const SIGNING_KEY: &str = "entra-signing-key";
+/// Neither can this one.
+const BACKUP_KEY: &str = "backup-key";
 
 #[cfg(test)]
 mod tests {
@@ -288,7 +372,7 @@ mod tests {
     }
 
     fn load(dir: &Path) -> Result<Vec<Key>, OpenError> {
-        Store::open(dir)?.load(&"kyanite".parse().unwrap(), dir)
+        Ok(Store::open(dir)?.load(&"kyanite".parse().unwrap(), dir)?.0)
     }
 
     #[test]
@@ -298,7 +382,7 @@ mod tests {
         });
         let error = load(dir.path()).unwrap_err();
         assert!(matches!(error, OpenError::Version { found: 7, expected: FORMAT, .. }), "{error:?}");
-        assert!(error.to_string().ends_with("it has format 7, this version reads 1"), "{error}");
+        assert!(error.to_string().ends_with("it has format 7, this version reads 2"), "{error}");
     }
 
     #[test]

@@ -1,156 +1,99 @@
-//! A key: its versions, their attributes, and which operations they allow at a given time.
+//! A key: its versions, which operations they allow at a given time, and how they come to be.
 //!
 //! Imitates <https://learn.microsoft.com/azure/key-vault/keys/about-keys-details> ("Key attributes", "Date-time controlled
 //! operations"): a disabled version does nothing; a version outside of `nbf` to `exp` still decrypts, unwraps and verifies,
 //! but does not encrypt, wrap or sign.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::vault::{KeyName, RsaKey, VaultError, VersionId};
+use crate::vault::material::{KeyMaterial, KeyType};
+use crate::vault::{
+    Attributes, Object, ObjectKind, ObjectName, RotationPolicy, Shelf, Tags, Validity, VaultError, Version, VersionId,
+};
 
-/// A key's tags, names in order.
-pub(crate) type Tags = BTreeMap<String, String>;
+/// A key and all its versions.
+pub(crate) type Key = Object<KeyVersion>;
 
-/// A key and all its versions; deleted or not.
-#[derive(Clone, Debug)]
-pub(crate) struct Key {
-    name: KeyName,
-    /// In the order they were made, without the latest.
-    older: Vec<Arc<KeyVersion>>,
-    latest: Arc<KeyVersion>,
-    deletion: Option<Deletion>,
-}
-
-impl Key {
-    /// A key with its first version.
-    pub(crate) fn new(name: KeyName, first: KeyVersion) -> Self {
-        Self { name, older: Vec::new(), latest: Arc::new(first), deletion: None }
-    }
-
-    /// A key as it was stored: `versions` in the order they were made. `None` if there are none.
-    pub(crate) fn restore(name: KeyName, mut versions: Vec<KeyVersion>, deletion: Option<Deletion>) -> Option<Self> {
-        let latest = Arc::new(versions.pop()?);
-        Some(Self { name, older: versions.into_iter().map(Arc::new).collect(), latest, deletion })
-    }
-
-    /// The name in the case it was created with.
-    pub(crate) fn name(&self) -> &KeyName {
-        &self.name
-    }
-
-    /// The version that a request without a version means: the one made last, enabled or not.
-    pub(crate) fn latest(&self) -> &Arc<KeyVersion> {
-        &self.latest
-    }
-
-    /// When it was deleted, if it is.
-    pub(crate) fn deletion(&self) -> Option<Deletion> {
-        self.deletion
-    }
-
-    /// All versions in the order they were made.
-    pub(crate) fn versions(&self) -> impl Iterator<Item = &Arc<KeyVersion>> {
-        self.older.iter().chain([&self.latest])
-    }
-
-    /// The version with this id.
-    pub(crate) fn version(&self, id: VersionId) -> Option<&Arc<KeyVersion>> {
-        self.versions().find(|version| version.id == id)
-    }
-
-    /// This key with one more version, which becomes the latest.
-    pub(crate) fn with_version(&self, version: KeyVersion) -> Self {
-        let mut older = self.older.clone();
-        older.push(Arc::clone(&self.latest));
-        Self { name: self.name.clone(), older, latest: Arc::new(version), deletion: self.deletion }
-    }
-
-    /// This key with one version replaced by its changed self.
-    pub(crate) fn with_changed(&self, changed: &Arc<KeyVersion>) -> Self {
-        let swap = |version: &Arc<KeyVersion>| Arc::clone(if version.id == changed.id { changed } else { version });
-        Self { older: self.older.iter().map(swap).collect(), latest: swap(&self.latest), ..self.clone() }
-    }
-
-    /// This key deleted, or brought back.
-    pub(crate) fn with_deletion(&self, deletion: Option<Deletion>) -> Self {
-        Self { deletion, ..self.clone() }
-    }
-}
-
-/// When a key was deleted, and when it is purged by itself.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Deletion {
-    pub(crate) deleted: Timestamp,
-    pub(crate) purge_at: Timestamp,
-}
-
-impl Deletion {
-    /// `deletedDate`: seconds since 1970.
-    pub(crate) fn deleted_seconds(self) -> i64 {
-        self.deleted.as_second()
-    }
-
-    /// `scheduledPurgeDate`: seconds since 1970.
-    pub(crate) fn purge_seconds(self) -> i64 {
-        self.purge_at.as_second()
-    }
-}
+/// The keys of one vault.
+pub(crate) type Keyring = Shelf<KeyVersion>;
 
 /// One version of a key. The material never changes; attributes, operations and tags do.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyVersion {
     pub(crate) id: VersionId,
-    pub(crate) material: Arc<RsaKey>,
+    pub(crate) material: Arc<KeyMaterial>,
+    /// Whether the service keeps the material in hardware.
+    pub(crate) hsm: bool,
     pub(crate) attributes: Attributes,
     /// In the order the caller gave.
     pub(crate) operations: Vec<KeyOperation>,
     /// `None` if none were ever given.
     pub(crate) tags: Option<Tags>,
+    /// Set if the key may be released.
+    pub(crate) release_policy: Option<ReleasePolicy>,
+}
+
+impl Version for KeyVersion {
+    const KIND: ObjectKind = ObjectKind::Key;
+    /// The rotation policy, if one was ever set.
+    type Settings = Option<RotationPolicy>;
+
+    fn id(&self) -> VersionId {
+        self.id
+    }
+
+    fn acts_at(key: &Key) -> Option<Timestamp> {
+        key.settings().as_ref()?.rotation_due(&key.latest().attributes)
+    }
 }
 
 impl KeyVersion {
     /// A version that comes to be `now`.
-    pub(crate) fn new(id: VersionId, new: NewVersion, now: Timestamp) -> Self {
-        let now = whole_seconds(now);
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::EmptyValidity`].
+    pub(crate) fn new(id: VersionId, new: NewVersion, now: Timestamp) -> Result<Self, VaultError> {
+        Ok(Self {
             id,
+            attributes: Attributes::new(new.validity, now)?,
             material: new.material,
-            attributes: Attributes {
-                enabled: new.enabled,
-                not_before: new.not_before,
-                expires: new.expires,
-                created: now,
-                updated: now,
-            },
+            hsm: new.hsm,
             operations: new.operations,
             tags: new.tags,
-        }
+            release_policy: new.release_policy,
+        })
+    }
+
+    /// What kind of key it is.
+    pub(crate) fn key_type(&self) -> KeyType {
+        KeyType { shape: self.material.shape(), hsm: self.hsm }
     }
 
     /// This version with `patch` applied.
     ///
     /// # Errors
     ///
-    /// [`VaultError::EmptyValidity`] if the validity would end before it begins.
+    /// [`VaultError::EmptyValidity`] if the validity would end before it begins, [`VaultError::OperationUnknown`] if it
+    /// would allow what its type cannot do, [`VaultError::ReleasePolicyLate`] and [`VaultError::ReleasePolicyImmutable`] for a
+    /// release policy it cannot take.
     pub(crate) fn patched(&self, patch: Patch, now: Timestamp) -> Result<Self, VaultError> {
-        let not_before = patch.not_before.or(self.attributes.not_before);
-        let expires = patch.expires.or(self.attributes.expires);
-        check_validity(not_before, expires)?;
+        let operations = patch.operations.unwrap_or_else(|| self.operations.clone());
+        check_operations(self.key_type(), &operations)?;
+        let release_policy = match (patch.release_policy, &self.release_policy) {
+            (None, current) => current.clone(),
+            (Some(_), None) => return Err(VaultError::ReleasePolicyLate),
+            (Some(_), Some(current)) if current.immutable => return Err(VaultError::ReleasePolicyImmutable),
+            (changed, _) => changed,
+        };
         Ok(Self {
-            id: self.id,
-            material: Arc::clone(&self.material),
-            attributes: Attributes {
-                enabled: patch.enabled.unwrap_or(self.attributes.enabled),
-                not_before,
-                expires,
-                created: self.attributes.created,
-                updated: whole_seconds(now),
-            },
-            operations: patch.operations.unwrap_or_else(|| self.operations.clone()),
+            attributes: self.attributes.changed(patch.validity, now)?,
+            operations,
             tags: patch.tags.or_else(|| self.tags.clone()),
+            release_policy,
+            ..self.clone()
         })
     }
 
@@ -158,7 +101,7 @@ impl KeyVersion {
     ///
     /// # Errors
     ///
-    /// In this order: [`VaultError::KeyDisabled`], [`VaultError::KeyNotYetValid`] and [`VaultError::KeyExpired`] (only for
+    /// In this order: [`VaultError::Disabled`], [`VaultError::KeyNotYetValid`] and [`VaultError::KeyExpired`] (only for
     /// operations that protect new data), [`VaultError::OperationNotPermitted`].
     pub(crate) fn permit(&self, operation: KeyOperation, now: Timestamp) -> Result<(), VaultError> {
         self.permit_enabled(operation.as_str())?;
@@ -182,44 +125,168 @@ impl KeyVersion {
     ///
     /// # Errors
     ///
-    /// [`VaultError::KeyDisabled`].
+    /// [`VaultError::Disabled`].
     pub(crate) fn permit_enabled(&self, operation: &'static str) -> Result<(), VaultError> {
-        if self.attributes.enabled { Ok(()) } else { Err(VaultError::KeyDisabled { operation }) }
+        if self.attributes.enabled { Ok(()) } else { Err(VaultError::Disabled { kind: ObjectKind::Key, operation }) }
+    }
+
+    /// Whether the version may leave the vault at all.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NotExportable`].
+    pub(crate) fn permit_release(&self) -> Result<(), VaultError> {
+        if self.release_policy.is_some() { Ok(()) } else { Err(VaultError::NotExportable) }
+    }
+}
+
+impl Keyring {
+    /// A version that may be used for `operation` now.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NotFound`], then those of [`KeyVersion::permit`].
+    pub(crate) fn usable(
+        &self,
+        operation: KeyOperation,
+        name: &ObjectName,
+        version: Option<VersionId>,
+        now: Timestamp,
+    ) -> Result<(&Arc<Key>, &Arc<KeyVersion>), VaultError> {
+        let (key, version) = self.find_version(name, version)?;
+        version.permit(operation, now)?;
+        Ok((key, version))
+    }
+
+    /// A new key, or a new version of a key that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NameHeldByDeleted`], [`VaultError::EmptyValidity`], [`VaultError::OperationUnknown`].
+    pub(crate) fn create(
+        &self,
+        name: &ObjectName,
+        id: VersionId,
+        new: NewVersion,
+        now: Timestamp,
+    ) -> Result<Arc<Key>, VaultError> {
+        self.check_name(name, now)?;
+        let version = KeyVersion::new(id, new, now)?;
+        check_operations(version.key_type(), &version.operations)?;
+        self.add(name, version, now)
+    }
+
+    /// A new version of a key that is there, like its latest but for material, id and times. Its `exp` is what the key's
+    /// rotation policy says.
+    ///
+    /// `Assumed:` a disabled latest version does not stop a rotation, and the new version is enabled and has no `nbf`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NotFound`].
+    pub(crate) fn rotate(
+        &self,
+        name: &ObjectName,
+        id: VersionId,
+        material: Arc<KeyMaterial>,
+        now: Timestamp,
+    ) -> Result<Arc<Key>, VaultError> {
+        let key = self.find(name)?;
+        let expires = key.settings().as_ref().and_then(|policy| policy.expiry_from(now));
+        let new = NewVersion {
+            material,
+            validity: Validity { enabled: None, not_before: None, expires },
+            ..NewVersion::like(key.latest())
+        };
+        Ok(Arc::new(key.with_version(KeyVersion::new(id, new, now)?)))
+    }
+
+    /// The keys whose policies demand a rotation now, with the type of the version to be made.
+    ///
+    /// `Assumed:` a policy that missed several rotations, because the clock leapt, makes up for them with one.
+    pub(crate) fn due_rotations(&self, now: Timestamp) -> Vec<(ObjectName, KeyType)> {
+        self.due(now).map(|key| (key.name().clone(), key.latest().key_type())).collect()
+    }
+
+    /// A key with one version's attributes, operations or tags changed, whatever its state; and that version.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NotFound`], those of [`KeyVersion::patched`].
+    pub(crate) fn update(
+        &self,
+        name: &ObjectName,
+        version: Option<VersionId>,
+        patch: Patch,
+        now: Timestamp,
+    ) -> Result<(Arc<Key>, Arc<KeyVersion>), VaultError> {
+        let (key, version) = self.find_version(name, version)?;
+        let changed = Arc::new(version.patched(patch, now)?);
+        Ok((Arc::new(key.with_changed(&changed)), changed))
+    }
+
+    /// A key with another rotation policy.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::NotFound`].
+    pub(crate) fn set_rotation_policy(
+        &self,
+        name: &ObjectName,
+        policy: RotationPolicy,
+        now: Timestamp,
+    ) -> Result<Arc<Key>, VaultError> {
+        let key = self.find(name)?;
+        let policy = policy.set_at(key.settings().as_ref(), now);
+        Ok(Arc::new(key.with_settings(Some(policy))))
     }
 }
 
 /// What a caller may say of a version to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct NewVersion {
-    pub(crate) material: Arc<RsaKey>,
+    pub(crate) material: Arc<KeyMaterial>,
+    pub(crate) hsm: bool,
     pub(crate) operations: Vec<KeyOperation>,
-    pub(crate) enabled: bool,
-    pub(crate) not_before: Option<Timestamp>,
-    pub(crate) expires: Option<Timestamp>,
+    pub(crate) validity: Validity,
     pub(crate) tags: Option<Tags>,
+    pub(crate) release_policy: Option<ReleasePolicy>,
+}
+
+impl NewVersion {
+    /// What makes another version like this one, but for how long it lives.
+    fn like(version: &KeyVersion) -> Self {
+        Self {
+            material: Arc::clone(&version.material),
+            hsm: version.hsm,
+            operations: version.operations.clone(),
+            validity: Validity::default(),
+            tags: version.tags.clone(),
+            release_policy: version.release_policy.clone(),
+        }
+    }
 }
 
 /// A change to a version; what is `None` stays as it is. Tags are replaced as a whole.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Patch {
     pub(crate) operations: Option<Vec<KeyOperation>>,
-    pub(crate) enabled: Option<bool>,
-    pub(crate) not_before: Option<Timestamp>,
-    pub(crate) expires: Option<Timestamp>,
+    pub(crate) validity: Validity,
     pub(crate) tags: Option<Tags>,
+    pub(crate) release_policy: Option<ReleasePolicy>,
 }
 
-/// A version's attributes. Times are whole seconds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Attributes {
-    pub(crate) enabled: bool,
-    pub(crate) not_before: Option<Timestamp>,
-    pub(crate) expires: Option<Timestamp>,
-    pub(crate) created: Timestamp,
-    pub(crate) updated: Timestamp,
+/// Under which conditions an exportable key may leave the vault. Kept and shown, never evaluated.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ReleasePolicy {
+    pub(crate) content_type: String,
+    /// The policy as the caller encoded it.
+    pub(crate) data: String,
+    pub(crate) immutable: bool,
 }
 
-/// What a key may be used for: `JsonWebKeyOperation` of the contract, as far as RSA keys of a vault have it.
+/// What a key may be used for: `JsonWebKeyOperation` of the contract. `import` and `export` belong to what is not here:
+/// keys wrapped for import, and the release of keys by other doors.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum KeyOperation {
     Decrypt,
@@ -231,8 +298,8 @@ pub(crate) enum KeyOperation {
 }
 
 impl KeyOperation {
-    /// What a new RSA key allows unless the caller says otherwise, in the order Azure answers it.
-    pub(crate) const RSA_DEFAULT: [Self; 6] =
+    /// All of them, in the order that Azure answers the defaults of an RSA key.
+    pub(crate) const ALL: [Self; 6] =
         [Self::Encrypt, Self::Decrypt, Self::Sign, Self::Verify, Self::WrapKey, Self::UnwrapKey];
 
     /// The operation's name in `key_ops` and in the service's texts.
@@ -249,7 +316,7 @@ impl KeyOperation {
 
     /// The operation with this name in `key_ops`.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::RSA_DEFAULT.into_iter().find(|operation| operation.as_str() == name)
+        Self::ALL.into_iter().find(|operation| operation.as_str() == name)
     }
 
     /// Whether it makes new protected data, which `nbf` and `exp` forbid, or only opens and checks what exists.
@@ -261,21 +328,11 @@ impl KeyOperation {
     }
 }
 
-/// Refuses a validity that ends before it begins.
-///
-/// `Assumed:` the service does so; and that it accepts an `exp` that has passed already.
-///
-/// # Errors
-///
-/// [`VaultError::EmptyValidity`].
-pub(crate) fn check_validity(not_before: Option<Timestamp>, expires: Option<Timestamp>) -> Result<(), VaultError> {
-    match (not_before, expires) {
-        (Some(not_before), Some(expires)) if expires <= not_before => Err(VaultError::EmptyValidity),
-        _ => Ok(()),
+/// `Assumed:` a key cannot be told to allow what its type cannot do.
+fn check_operations(key_type: KeyType, operations: &[KeyOperation]) -> Result<(), VaultError> {
+    let possible = key_type.shape.operations();
+    match operations.iter().find(|operation| !possible.contains(operation)) {
+        None => Ok(()),
+        Some(operation) => Err(VaultError::OperationUnknown { operation: *operation, kty: key_type.kty() }),
     }
-}
-
-/// Azure's times are whole seconds.
-pub(crate) fn whole_seconds(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

@@ -8,20 +8,24 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use crate::vault::{
-    Change, Key, KeyName, KeyOperation, Keyring, NewVersion, Patch, RecoveryPolicy, RsaKey, RsaSize, VaultError,
-    VersionId,
+    AesSize, CalendarDuration, Change, Key, KeyMaterial, KeyOperation, KeyShape, Keyring, LifetimeAction,
+    LifetimeActionKind, NewVersion, ObjectKind, ObjectName, Patch, RecoveryPolicy, RotationPolicy, Trigger, Validity,
+    VaultError, VersionId,
 };
 
 #[derive(Clone, Debug)]
 enum Action {
     Advance { hours: u32 },
+    Backup { key: usize },
     Create { key: usize, operations: Vec<KeyOperation>, start_hours: Option<i64>, life_hours: Option<i64> },
     Delete { key: usize },
     Expire { key: usize, version: prop::sample::Index, hours: i64 },
     Purge { key: usize },
     Recover { key: usize },
+    Restore { backup: prop::sample::Index },
     Rotate { key: usize },
     SetEnabled { key: usize, version: prop::sample::Index, enabled: bool },
+    SetPolicy { key: usize, rotate_days: i64, life_days: Option<i64> },
     Sweep,
 }
 
@@ -30,11 +34,14 @@ enum Action {
 struct ModelKey {
     versions: Vec<ModelVersion>,
     purge_at: Option<Timestamp>,
+    /// Days from the making of a version to the next one, and days that one lives.
+    policy: Option<(i64, Option<i64>)>,
 }
 
 #[derive(Clone, Debug)]
 struct ModelVersion {
     id: VersionId,
+    created: Timestamp,
     enabled: bool,
     start: Option<Timestamp>,
     end: Option<Timestamp>,
@@ -46,6 +53,7 @@ struct World {
     policy: RecoveryPolicy,
     model: BTreeMap<usize, ModelKey>,
     purged: BTreeSet<(usize, VersionId)>,
+    backups: Vec<(usize, ModelKey, Arc<Key>)>,
     now: Timestamp,
     next_id: u128,
 }
@@ -57,6 +65,7 @@ impl World {
             policy,
             model: BTreeMap::new(),
             purged: BTreeSet::new(),
+            backups: Vec::new(),
             now: "2026-01-01T00:00:00Z".parse().unwrap(),
             next_id: 1,
         }
@@ -66,11 +75,21 @@ impl World {
         match action {
             Action::Advance { hours } => self.now += SignedDuration::from_hours(i64::from(*hours)),
             Action::Sweep => {
-                for change in self.keyring.due(self.now) {
+                for change in self.keyring.due_purges(self.now) {
                     self.keyring.apply(change);
                 }
-                assert!(!self.keyring.has_due(self.now), "a sweep leaves nothing due");
+                self.rotate_what_is_due();
+                assert!(self.keyring.next_due().is_none_or(|at| at > self.now), "a sweep leaves nothing due");
             }
+            Action::Backup { key } => {
+                let found = self.keyring.find(&name(*key)).map(Arc::clone);
+                assert_eq!(found.as_ref().map(|_| ()), self.live(*key).map(|_| ()).as_ref().copied());
+                if let Ok(found) = found {
+                    self.backups.push((*key, self.model[key].clone(), found));
+                }
+            }
+            Action::Restore { backup } => self.restore(*backup),
+            Action::SetPolicy { key, rotate_days, life_days } => self.set_policy(*key, *rotate_days, *life_days),
             Action::Create { key, operations, start_hours, life_hours } => {
                 self.create(*key, operations, *start_hours, *life_hours);
             }
@@ -117,7 +136,7 @@ impl World {
         let start = start.map(|hours| self.now + SignedDuration::from_hours(hours));
         let end = life.map(|hours| start.unwrap_or(self.now) + SignedDuration::from_hours(hours));
         let expected = if self.deleted(key).is_ok() {
-            Err(VaultError::NameHeldByDeletedKey { name: name(key) })
+            Err(VaultError::NameHeldByDeleted { kind: ObjectKind::Key, name: name(key) })
         } else if start.zip(end).is_some_and(|(start, end)| end <= start) {
             Err(VaultError::EmptyValidity)
         } else {
@@ -126,16 +145,17 @@ impl World {
         let id = self.fresh_id();
         let new = NewVersion {
             material: MATERIAL.clone(),
+            hsm: true,
             operations: operations.to_vec(),
-            enabled: true,
-            not_before: start,
-            expires: end,
+            validity: Validity { enabled: None, not_before: start, expires: end },
             tags: None,
+            release_policy: None,
         };
         let done = self.keyring.create(&name(key), id, new, self.now);
         assert_eq!(self.carry_out(done), expected);
         if expected.is_ok() {
-            let version = ModelVersion { id, enabled: true, start, end, operations: operations.to_vec() };
+            let version =
+                ModelVersion { id, created: self.now, enabled: true, start, end, operations: operations.to_vec() };
             self.model.entry(key).or_default().versions.push(version);
         }
     }
@@ -146,8 +166,68 @@ impl World {
         let done = self.keyring.rotate(&name(key), id, MATERIAL.clone(), self.now);
         assert_eq!(self.carry_out(done), latest.clone().map(|_| ()));
         if let Ok(latest) = latest {
-            let version = ModelVersion { id, enabled: true, start: None, end: None, ..latest };
-            self.model.get_mut(&key).unwrap().versions.push(version);
+            self.model_rotated(key, id, latest);
+        }
+    }
+
+    fn model_rotated(&mut self, key: usize, id: VersionId, latest: ModelVersion) {
+        let now = self.now;
+        let key = self.model.get_mut(&key).unwrap();
+        let life_days = key.policy.and_then(|(_, life_days)| life_days);
+        let end = life_days.map(|days| now + SignedDuration::from_hours(24 * days));
+        key.versions.push(ModelVersion { id, created: now, enabled: true, start: None, end, ..latest });
+    }
+
+    /// One rotation for each live key that is due, however long it was.
+    fn rotate_what_is_due(&mut self) {
+        let due = self.keyring.due_rotations(self.now);
+        let is_due = |key: &ModelKey| {
+            let created = key.versions.last().unwrap().created;
+            let rotate = key.policy.map(|(days, _)| created + SignedDuration::from_hours(24 * days));
+            key.purge_at.is_none() && rotate.is_some_and(|at| self.now >= at)
+        };
+        let expected: BTreeSet<_> = self.model.iter().filter(|(_, key)| is_due(key)).map(|(key, _)| *key).collect();
+        let found: BTreeSet<_> = due.iter().map(|(due, _)| (0..3).find(|key| name(*key) == *due).unwrap()).collect();
+        assert_eq!(found, expected);
+        for key in expected {
+            self.rotate(key);
+        }
+    }
+
+    fn set_policy(&mut self, key: usize, rotate_days: i64, life_days: Option<i64>) {
+        let days = |days: i64| CalendarDuration::parse(&format!("P{days}D")).unwrap();
+        let trigger = Trigger::TimeAfterCreate(days(rotate_days));
+        let action = LifetimeAction { trigger, action: LifetimeActionKind::Rotate };
+        let life_days = life_days.map(|more| 28.max(rotate_days + 7) + more);
+        let policy = RotationPolicy::new(vec![action], life_days.map(days), self.now).unwrap();
+        let expected = self.live(key).map(|_| ());
+        let done = self.keyring.set_rotation_policy(&name(key), policy, self.now);
+        assert_eq!(self.carry_out(done), expected);
+        if expected.is_ok() {
+            self.model.get_mut(&key).unwrap().policy = Some((rotate_days, life_days));
+        }
+    }
+
+    fn restore(&mut self, backup: prop::sample::Index) {
+        if self.backups.is_empty() {
+            return;
+        }
+        let (key, model, backup) = self.backups[backup.index(self.backups.len())].clone();
+        let expected = if self.deleted(key).is_ok() {
+            Err(VaultError::NameHeldByDeleted { kind: ObjectKind::Key, name: name(key) })
+        } else if self.live(key).is_ok() {
+            Err(VaultError::NameTaken { kind: ObjectKind::Key, name: name(key) })
+        } else {
+            Ok(())
+        };
+        let done = self.keyring.restore(&backup, self.now);
+        assert_eq!(self.carry_out(done), expected);
+        if expected.is_ok() {
+            // What a backup brings back was not purged after all.
+            for version in &model.versions {
+                self.purged.remove(&(key, version.id));
+            }
+            self.model.insert(key, model);
         }
     }
 
@@ -161,9 +241,7 @@ impl World {
         let mut version = found.versions[index].clone();
         change(&mut version);
         let patch = Patch {
-            enabled: Some(version.enabled),
-            not_before: version.start,
-            expires: version.end,
+            validity: Validity { enabled: Some(version.enabled), not_before: version.start, expires: version.end },
             ..Patch::default()
         };
         let expected = match version.start.zip(version.end) {
@@ -187,7 +265,7 @@ impl World {
 
     fn deleted(&self, key: usize) -> Result<(), VaultError> {
         let is_deleted = self.model.get(&key).is_some_and(|key| key.purge_at.is_some());
-        if is_deleted { Ok(()) } else { Err(VaultError::DeletedKeyNotFound { name: name(key) }) }
+        if is_deleted { Ok(()) } else { Err(VaultError::DeletedNotFound { kind: ObjectKind::Key, name: name(key) }) }
     }
 
     fn forget_purged(&mut self) {
@@ -211,7 +289,7 @@ impl World {
                 let edges = [version.start, version.end].into_iter().flatten();
                 let edges = edges.flat_map(|edge| [edge - SignedDuration::from_nanos(1), edge]);
                 for at in edges.chain([self.now]) {
-                    for operation in KeyOperation::RSA_DEFAULT {
+                    for operation in KeyOperation::ALL {
                         let id = Some(version.id);
                         let found = self.keyring.usable(operation, &name(*index), id, at).map(|(_, found)| found.id);
                         let expected = if key.purge_at.is_some() {
@@ -228,7 +306,7 @@ impl World {
 
     fn invariant_a_purged_version_never_answers(&self) {
         for (key, id) in &self.purged {
-            assert_eq!(self.keyring.find(&name(*key), Some(*id)).err(), Some(not_found(*key, Some(*id))));
+            assert_eq!(self.keyring.find_version(&name(*key), Some(*id)).err(), Some(not_found(*key, Some(*id))));
         }
     }
 
@@ -247,13 +325,23 @@ impl World {
     fn invariant_no_version_is_lost_or_moved(&self) {
         for (index, key) in &self.model {
             let expected: Vec<_> = key.versions.iter().map(|version| version.id).collect();
-            let found = match self.keyring.find(&name(*index), None) {
-                Ok((found, _)) => found,
+            let found = match self.keyring.find(&name(*index)) {
+                Ok(found) => found,
                 Err(_) => self.keyring.find_deleted(&name(*index), self.now).unwrap().0,
             };
             let ids: Vec<_> = found.versions().map(|version| version.id).collect();
             assert_eq!(ids, expected);
             assert_eq!(found.latest().id, *expected.last().unwrap());
+        }
+    }
+
+    fn invariant_ids_never_repeat(&self) {
+        let live = self.keyring.list(None);
+        let all = live.chain(self.keyring.list_deleted(None, self.now).map(|(key, _)| key));
+        let mut seen = BTreeSet::new();
+        for version in all.flat_map(|key| key.versions()) {
+            assert!(seen.insert(version.id), "{} is there twice", version.id);
+            assert!(self.purged.iter().all(|(_, id)| *id != version.id), "{} was purged", version.id);
         }
     }
 
@@ -284,6 +372,7 @@ proptest! {
             world.invariant_a_purged_version_never_answers();
             world.invariant_lists_show_what_is_there();
             world.invariant_no_version_is_lost_or_moved();
+            world.invariant_ids_never_repeat();
             world.invariant_a_deleted_key_is_purged_when_its_time_comes();
         }
     }
@@ -294,7 +383,7 @@ fn verdict(version: &ModelVersion, operation: KeyOperation, at: Timestamp) -> Re
     let protects = matches!(operation, KeyOperation::Encrypt | KeyOperation::WrapKey | KeyOperation::Sign);
     let text = operation.as_str();
     if !version.enabled {
-        Err(VaultError::KeyDisabled { operation: text })
+        Err(VaultError::Disabled { kind: ObjectKind::Key, operation: text })
     } else if protects && version.start.is_some_and(|start| at < start) {
         Err(VaultError::KeyNotYetValid { operation: text })
     } else if protects && version.end.is_some_and(|end| at >= end) {
@@ -309,7 +398,7 @@ fn verdict(version: &ModelVersion, operation: KeyOperation, at: Timestamp) -> Re
 fn action() -> impl Strategy<Value = Action> {
     let key = || 0_usize..3;
     let version = any::<prop::sample::Index>;
-    let operations = prop::sample::subsequence(KeyOperation::RSA_DEFAULT.to_vec(), 0..=6);
+    let operations = prop::sample::subsequence(KeyOperation::ALL.to_vec(), 0..=6);
     let hours = || prop::option::of(-48_i64..2_000);
     prop_oneof![
         3 => prop_oneof![1_u32..48, 100_u32..2_500].prop_map(|hours| Action::Advance { hours }),
@@ -318,21 +407,27 @@ fn action() -> impl Strategy<Value = Action> {
         }),
         2 => key().prop_map(|key| Action::Delete { key }),
         2 => (key(), version(), -48_i64..2_000).prop_map(|(key, version, hours)| Action::Expire { key, version, hours }),
-        1 => key().prop_map(|key| Action::Purge { key }),
+        2 => key().prop_map(|key| Action::Backup { key }),
+        2 => key().prop_map(|key| Action::Purge { key }),
+        3 => version().prop_map(|backup| Action::Restore { backup }),
         2 => key().prop_map(|key| Action::Recover { key }),
         2 => key().prop_map(|key| Action::Rotate { key }),
         2 => (key(), version(), any::<bool>()).prop_map(|(key, version, enabled)| Action::SetEnabled { key, version, enabled }),
-        1 => Just(Action::Sweep),
+        2 => (key(), 7_i64..90, prop::option::of(0_i64..100)).prop_map(|(key, rotate_days, life_days)| {
+            Action::SetPolicy { key, rotate_days, life_days }
+        }),
+        3 => Just(Action::Sweep),
     ]
 }
 
-fn name(key: usize) -> KeyName {
+fn name(key: usize) -> ObjectName {
     format!("key-{key}").parse().unwrap()
 }
 
 fn not_found(key: usize, version: Option<VersionId>) -> VaultError {
-    VaultError::KeyNotFound { name: name(key), version: version.map(|id| id.to_string()) }
+    VaultError::NotFound { kind: ObjectKind::Key, name: name(key), version: version.map(|id| id.to_string()) }
 }
 
 /// The model is not about the material: one key does for all versions.
-static MATERIAL: LazyLock<Arc<RsaKey>> = LazyLock::new(|| Arc::new(RsaKey::generate(RsaSize::Rsa2048).unwrap()));
+static MATERIAL: LazyLock<Arc<KeyMaterial>> =
+    LazyLock::new(|| Arc::new(KeyMaterial::generate(KeyShape::Oct(AesSize::Aes128)).unwrap()));

@@ -1,7 +1,7 @@
-//! Names of vaults and keys, and the ids of key versions.
+//! Names of vaults and of what they hold, and the ids of versions.
 //!
 //! The rules are those of <https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates>: a vault's
-//! name is 3 to 24 letters, digits and hyphens and starts with a letter; a key's is 1 to 127 letters, digits and hyphens;
+//! name is 3 to 24 letters, digits and hyphens and starts with a letter; a key's or secret's is 1 to 127 letters, digits and hyphens;
 //! both are compared without regard to case. A version id is 32 lower-case hexadecimal digits and otherwise opaque.
 
 use std::cmp::Ordering;
@@ -41,14 +41,14 @@ impl fmt::Display for VaultName {
     }
 }
 
-/// The name of a key. Shown in the case it was created with, compared without regard to case.
+/// The name of a key or secret. Shown in the case it was created with, compared without regard to case.
 #[derive(Clone, Debug)]
-pub(crate) struct KeyName {
+pub(crate) struct ObjectName {
     shown: String,
     folded: String,
 }
 
-impl KeyName {
+impl ObjectName {
     /// The name as it was given.
     pub(crate) fn as_str(&self) -> &str {
         &self.shown
@@ -60,44 +60,44 @@ impl KeyName {
     }
 }
 
-impl FromStr for KeyName {
+impl FromStr for ObjectName {
     type Err = NameError;
 
     fn from_str(name: &str) -> Result<Self, NameError> {
-        if name.is_empty() || name.len() > MAX_KEY_NAME_BYTES || !name.bytes().all(is_name_byte) {
-            return Err(NameError { name: name.to_owned(), rule: KEY_NAME_RULE });
+        if name.is_empty() || name.len() > MAX_OBJECT_NAME_BYTES || !name.bytes().all(is_name_byte) {
+            return Err(NameError { name: name.to_owned(), rule: OBJECT_NAME_RULE });
         }
         Ok(Self { shown: name.to_owned(), folded: name.to_ascii_lowercase() })
     }
 }
 
-impl fmt::Display for KeyName {
+impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-impl PartialEq for KeyName {
+impl PartialEq for ObjectName {
     fn eq(&self, other: &Self) -> bool {
         self.folded == other.folded
     }
 }
 
-impl Eq for KeyName {}
+impl Eq for ObjectName {}
 
-impl PartialOrd for KeyName {
+impl PartialOrd for ObjectName {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for KeyName {
+impl Ord for ObjectName {
     fn cmp(&self, other: &Self) -> Ordering {
         self.folded.cmp(&other.folded)
     }
 }
 
-/// The id of one version of a key: 128 random bits, written as 32 lower-case hexadecimal digits.
+/// The id of one version: 128 random bits, written as 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct VersionId(u128);
 
@@ -146,10 +146,10 @@ fn is_name_byte(byte: u8) -> bool {
 
 const MIN_VAULT_NAME_BYTES: usize = 3;
 const MAX_VAULT_NAME_BYTES: usize = 24;
-const MAX_KEY_NAME_BYTES: usize = 127;
+const MAX_OBJECT_NAME_BYTES: usize = 127;
 const VERSION_ID_DIGITS: usize = 32;
 const VAULT_NAME_RULE: &str = "a vault's name has 3 to 24 letters, digits and hyphens and starts with a letter";
-const KEY_NAME_RULE: &str = "a key's name has 1 to 127 letters, digits and hyphens";
+const OBJECT_NAME_RULE: &str = "the name of a key or secret has 1 to 127 letters, digits and hyphens";
 const VERSION_ID_RULE: &str = "a version id has 32 lower-case hexadecimal digits";
 
 #[cfg(test)]
@@ -170,13 +170,13 @@ mod tests {
 
     #[test]
     fn key_names_keep_their_case_and_ignore_it() {
-        let name: KeyName = "Kms-1".parse().unwrap();
+        let name: ObjectName = "Kms-1".parse().unwrap();
         assert_eq!(name.to_string(), "Kms-1");
         assert_eq!(name, "kMS-1".parse().unwrap());
         for bad in ["", "a b", "a/b", "a.b", "é", &"a".repeat(128)] {
-            assert!(bad.parse::<KeyName>().is_err(), "{bad:?}");
+            assert!(bad.parse::<ObjectName>().is_err(), "{bad:?}");
         }
-        assert!("a".repeat(127).parse::<KeyName>().is_ok());
+        assert!("a".repeat(127).parse::<ObjectName>().is_ok());
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         #[test]
         fn parsers_never_panic(text in ".*") {
             let _ = text.parse::<VaultName>();
-            let _ = text.parse::<KeyName>();
+            let _ = text.parse::<ObjectName>();
             let _ = text.parse::<VersionId>();
         }
 

@@ -193,7 +193,17 @@ async fn bad_input_meets_the_services_own_errors() {
         ("POST", "/keys/kms/create?api-version=7.4", Some(&deep)),
         ("POST", "/keys/kms/create?api-version=7.4", Some("{}")),
         ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":5}"#)),
-        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"EC"}"#)),
+        ("PUT", "/keys/kms?api-version=7.4", Some(r#"{"key":{"kty":"RSA","n":"AQAB"}}"#)),
+        ("PUT", "/keys/kms?api-version=7.4", Some(r#"{"key":{"kty":"RSA-HSM","key_hsm":"AAAA"},"Hsm":true}"#)),
+        ("PUT", "/keys/kms?api-version=7.4", Some(r#"{"key":{"kty":"oct-HSM","k":"AAAA"}}"#)),
+        ("PUT", "/keys/kms?api-version=7.4", Some(r#"{"key":{"kty":"EC","crv":"P-256","d":"AQ","x":"AQ","y":"AQ"}}"#)),
+        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"oct"}"#)),
+        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"oct-HSM","key_size":64}"#)),
+        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"AKP"}"#)),
+        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"EC","crv":"P-224"}"#)),
+        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"EC","crv":"P-256","key_size":384}"#)),
+        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"EC","key_ops":["sign","encrypt"]}"#)),
+        ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"RSA","release_policy":{"data":"e30"}}"#)),
         ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"DSA"}"#)),
         ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"RSA","key_size":1024}"#)),
         ("POST", "/keys/kms/create?api-version=7.4", Some(r#"{"kty":"RSA","key_size":-2048}"#)),
@@ -222,11 +232,60 @@ async fn bad_input_meets_the_services_own_errors() {
             "/keys/kms/decrypt?api-version=7.4",
             Some(&format!(r#"{{"alg":"RSA-OAEP","value":"{}"}}"#, "A".repeat(342))),
         ),
+        ("POST", "/keys/kms/wrapkey?api-version=7.4", Some(r#"{"alg":"A256GCM","value":""}"#)),
         ("POST", "/keys/kms/sign?api-version=7.4", Some(r#"{"alg":"RS256","value":"AA"}"#)),
+        ("POST", "/keys/kms/sign?api-version=7.4", Some(r#"{"alg":"RSNULL","value":"AA"}"#)),
+        ("POST", "/keys/kms/sign?api-version=7.4", Some(r#"{"alg":"ES256","value":"AA"}"#)),
+        ("POST", "/keys/kms/verify?api-version=7.4", Some(r#"{"alg":"PS512","value":"AA"}"#)),
         ("POST", "/deletedkeys/kms/recover?api-version=7.4", None),
     ];
+    insta::assert_snapshot!(transcript(&stack, &cases).await);
+}
+
+/// As above, about secrets, backups, rotation policies and what is not there.
+#[tokio::test]
+async fn bad_input_about_other_things_meets_the_services_own_errors() {
+    let stack = Stack::start().await;
+    stack.create("kms").await;
+    let long_secret = json!({ "value": "x".repeat(25_601) }).to_string();
+    let cases = [
+        ("GET", "/secrets/s/not-a-version?api-version=7.4", None),
+        ("GET", "/deletedsecrets/s?api-version=7.4", None),
+        ("PUT", "/secrets/s_s?api-version=7.4", Some("{}")),
+        ("PUT", "/secrets/s?api-version=7.4", Some("{}")),
+        ("PUT", "/secrets/s?api-version=7.4", Some(r#"{"value":5}"#)),
+        ("PUT", "/secrets/s?api-version=7.4", Some(&long_secret)),
+        ("PATCH", "/secrets/s?api-version=7.4", Some(r#"{"contentType":"text"}"#)),
+        ("POST", "/secrets/restore?api-version=7.4", Some(r#"{"value":"AAAA"}"#)),
+        ("GET", "/certificates?api-version=7.4", None),
+        ("GET", "/keys/kms//attestation?api-version=7.6", None),
+        ("POST", "/rng?api-version=7.4", Some(r#"{"count":16}"#)),
+        ("POST", "/rng?api-version=7.4", Some(r#"{"count":129}"#)),
+        ("POST", "/keys/restore?api-version=7.4", Some("{}")),
+        ("POST", "/keys/restore?api-version=7.4", Some(r#"{"value":"AAAA"}"#)),
+        ("POST", "/keys/kms/release?api-version=7.4", None),
+        ("GET", "/keys/none/rotationpolicy?api-version=7.4", None),
+        ("GET", "/keys/kms/rotationpolicy?api-version=7.2", None),
+        ("PUT", "/keys/kms/rotationpolicy?api-version=7.4", Some(r#"{"attributes":{"expiryTime":"P27D"}}"#)),
+        ("PUT", "/keys/kms/rotationpolicy?api-version=7.4", Some(r#"{"attributes":{"expiryTime":"two weeks"}}"#)),
+        (
+            "PUT",
+            "/keys/kms/rotationpolicy?api-version=7.4",
+            Some(r#"{"lifetimeActions":[{"action":{"type":"Burn"}}]}"#),
+        ),
+        (
+            "PUT",
+            "/keys/kms/rotationpolicy?api-version=7.4",
+            Some(r#"{"lifetimeActions":[{"action":{"type":"rotate"}}]}"#),
+        ),
+    ];
+    insta::assert_snapshot!(transcript(&stack, &cases).await);
+}
+
+/// What each request is answered.
+async fn transcript(stack: &Stack, cases: &[(&str, &str, Option<&str>)]) -> String {
     let mut transcript = String::new();
-    for (method, path, body) in cases {
+    for &(method, path, body) in cases {
         let url = format!("{VAULT}{path}");
         let request = stack.client.request(method.parse::<Method>().unwrap(), url).bearer_auth(stack.token().await);
         let request = match body {
@@ -238,7 +297,7 @@ async fn bad_input_meets_the_services_own_errors() {
         let cause = if cause.len() > 80 { format!("{}…", &cause[..40]) } else { cause.to_owned() };
         writeln!(transcript, "{method} {path} {cause}\n    {} {answer}", status.as_u16()).unwrap();
     }
-    insta::assert_snapshot!(transcript);
+    transcript
 }
 
 #[tokio::test]

@@ -1,20 +1,28 @@
-//! RSA key material and the three ways a vault encrypts with it, by aws-lc-rs.
+//! RSA key material: the three ways a vault encrypts with it and the six it signs with, by aws-lc-rs.
 //!
 //! `RSA1_5` is RSAES-PKCS1-v1_5, `RSA-OAEP` is OAEP with SHA-1 and MGF1-SHA-1, `RSA-OAEP-256` is OAEP with SHA-256 in both
 //! places (RFC 8017, RFC 7518 section 4.1). For RSA, Key Vault's wrapKey and unwrapKey are the same computation as encrypt
-//! and decrypt.
+//! and decrypt. Signatures are made over a digest that the caller made; the service puts it into a `DigestInfo` itself.
 
 use std::fmt;
+use std::sync::OnceLock;
 
+use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{
-    KeyPair, KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPrivateDecryptingKey,
-    OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey, PrivateDecryptingKey,
+    KeyPair, KeyPairComponents, KeySize, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm,
+    OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey,
+    PrivateDecryptingKey, PublicKeyComponents,
 };
-use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::{
+    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+    RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaParameters, RsaSignatureEncoding, UnparsedPublicKey,
+};
 use zeroize::Zeroizing;
 
 use crate::vault::VaultError;
+use crate::vault::material::{CryptoError, Hash};
 
 /// An RSA key pair. The private half leaves only through [`RsaKey::expose`].
 pub(crate) struct RsaKey {
@@ -23,6 +31,8 @@ pub(crate) struct RsaKey {
     oaep_public: OaepPublicEncryptingKey,
     pkcs1_private: Pkcs1PrivateDecryptingKey,
     pkcs1_public: Pkcs1PublicEncryptingKey,
+    /// The same key once more, in the form that signs. Made when first needed: most keys never sign.
+    signing: OnceLock<KeyPair>,
     modulus: Vec<u8>,
     exponent: Vec<u8>,
     size: RsaSize,
@@ -52,6 +62,27 @@ impl RsaKey {
         Self::from_private(PrivateDecryptingKey::from_pkcs8(der).map_err(|_| CryptoError::Decode)?)
     }
 
+    /// Takes the numbers of a key that a caller brings.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Decode`] if they do not belong together or make no key of a size a vault has.
+    pub(crate) fn from_components(components: &RsaComponents) -> Result<Self, CryptoError> {
+        let RsaComponents { n, e, d, p, q, dp, dq, qi } = components;
+        let components = KeyPairComponents {
+            public_key: PublicKeyComponents { n: n.as_slice(), e: e.as_slice() },
+            d: d.as_slice(),
+            p: p.as_slice(),
+            q: q.as_slice(),
+            dP: dp.as_slice(),
+            dQ: dq.as_slice(),
+            qInv: qi.as_slice(),
+        };
+        let pair = KeyPair::from_components(&components).map_err(|_| CryptoError::Decode)?;
+        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| CryptoError::Decode)?;
+        Self::from_pkcs8(der.as_ref())
+    }
+
     fn from_private(private: PrivateDecryptingKey) -> Result<Self, CryptoError> {
         let decode = |_| CryptoError::Decode;
         let size = RsaSize::from_bits(private.key_size_bits()).ok_or(CryptoError::Decode)?;
@@ -65,6 +96,7 @@ impl RsaKey {
             pkcs1_public: Pkcs1PublicEncryptingKey::new(private.public_key()).map_err(decode)?,
             modulus: public.modulus().big_endian_without_leading_zero().to_vec(),
             exponent: public.exponent().big_endian_without_leading_zero().to_vec(),
+            signing: OnceLock::new(),
             private,
             size,
         })
@@ -98,9 +130,9 @@ impl RsaKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::PlaintextTooLong`] if `plaintext` does not fit under `algorithm`.
-    pub(crate) fn encrypt(&self, algorithm: Algorithm, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let limit_bytes = match algorithm.oaep() {
+    /// [`VaultError::PlaintextTooLong`] if `plaintext` does not fit under `padding`.
+    pub(crate) fn encrypt(&self, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let limit_bytes = match padding.oaep() {
             Some(oaep) => self.oaep_public.max_plaintext_size(oaep),
             None => self.pkcs1_public.max_plaintext_size(),
         };
@@ -109,7 +141,7 @@ impl RsaKey {
             return Err(too_long);
         }
         let mut block = vec![0; self.size.bytes()];
-        let written = match algorithm.oaep() {
+        let written = match padding.oaep() {
             Some(oaep) => self.oaep_public.encrypt(oaep, plaintext, &mut block, None),
             None => self.pkcs1_public.encrypt(plaintext, &mut block),
         };
@@ -124,15 +156,95 @@ impl RsaKey {
     /// # Errors
     ///
     /// [`VaultError::Decryption`], whatever is wrong with `ciphertext`.
-    pub(crate) fn decrypt(&self, algorithm: Algorithm, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    pub(crate) fn decrypt(&self, padding: RsaPadding, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let mut block = Zeroizing::new(vec![0; self.size.bytes()]);
-        let read = match algorithm.oaep() {
+        let read = match padding.oaep() {
             Some(oaep) => self.oaep_private.decrypt(oaep, ciphertext, &mut block, None),
             None => self.pkcs1_private.decrypt(ciphertext, &mut block),
         };
         let length = read.map_err(|_| VaultError::Decryption)?.len();
         block.truncate(length);
         Ok(block)
+    }
+
+    /// Signs by RSASSA-PKCS1-v1_5.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Sign`] if the library fails.
+    pub(crate) fn sign_pkcs1(&self, hash: Hash, digest: &Digest) -> Result<Vec<u8>, CryptoError> {
+        let encoding = match hash {
+            Hash::Sha256 => &RSA_PKCS1_SHA256,
+            Hash::Sha384 => &RSA_PKCS1_SHA384,
+            Hash::Sha512 => &RSA_PKCS1_SHA512,
+        };
+        self.sign(encoding, digest)
+    }
+
+    /// Signs by RSASSA-PSS with a salt as long as the digest.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Sign`] if the library fails.
+    pub(crate) fn sign_pss(&self, hash: Hash, digest: &Digest) -> Result<Vec<u8>, CryptoError> {
+        let encoding = match hash {
+            Hash::Sha256 => &RSA_PSS_SHA256,
+            Hash::Sha384 => &RSA_PSS_SHA384,
+            Hash::Sha512 => &RSA_PSS_SHA512,
+        };
+        self.sign(encoding, digest)
+    }
+
+    /// Whether `signature` is one of this key by RSASSA-PKCS1-v1_5.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Decode`] if the library fails.
+    pub(crate) fn verify_pkcs1(&self, hash: Hash, digest: &Digest, signature: &[u8]) -> Result<bool, CryptoError> {
+        let parameters = match hash {
+            Hash::Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+            Hash::Sha384 => &RSA_PKCS1_2048_8192_SHA384,
+            Hash::Sha512 => &RSA_PKCS1_2048_8192_SHA512,
+        };
+        self.verify(parameters, digest, signature)
+    }
+
+    /// Whether `signature` is one of this key by RSASSA-PSS.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Decode`] if the library fails.
+    pub(crate) fn verify_pss(&self, hash: Hash, digest: &Digest, signature: &[u8]) -> Result<bool, CryptoError> {
+        let parameters = match hash {
+            Hash::Sha256 => &RSA_PSS_2048_8192_SHA256,
+            Hash::Sha384 => &RSA_PSS_2048_8192_SHA384,
+            Hash::Sha512 => &RSA_PSS_2048_8192_SHA512,
+        };
+        self.verify(parameters, digest, signature)
+    }
+
+    fn sign(&self, encoding: &'static RsaSignatureEncoding, digest: &Digest) -> Result<Vec<u8>, CryptoError> {
+        let mut signature = vec![0; self.size.bytes()];
+        self.signing()?.sign_digest(encoding, digest, &mut signature).map_err(|_| CryptoError::Sign)?;
+        Ok(signature)
+    }
+
+    fn verify(
+        &self,
+        parameters: &'static RsaParameters,
+        digest: &Digest,
+        signature: &[u8],
+    ) -> Result<bool, CryptoError> {
+        let public = UnparsedPublicKey::new(parameters, self.signing()?.public_key().as_ref());
+        Ok(public.verify_digest(digest, signature).is_ok())
+    }
+
+    fn signing(&self) -> Result<&KeyPair, CryptoError> {
+        if let Some(pair) = self.signing.get() {
+            return Ok(pair);
+        }
+        let pair = KeyPair::from_pkcs8(self.expose()?.as_ref()).map_err(|_| CryptoError::Decode)?;
+        Ok(self.signing.get_or_init(|| pair))
     }
 }
 
@@ -142,37 +254,36 @@ impl fmt::Debug for RsaKey {
     }
 }
 
-/// How to encrypt or wrap: the RSA part of `JsonWebKeyEncryptionAlgorithm`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Algorithm {
-    Rsa15,
-    RsaOaep,
-    RsaOaep256,
+/// The private and public numbers of an RSA key, big-endian: the members of its JWK.
+#[derive(Default)]
+pub(crate) struct RsaComponents {
+    pub(crate) n: Vec<u8>,
+    pub(crate) e: Vec<u8>,
+    pub(crate) d: Zeroizing<Vec<u8>>,
+    pub(crate) p: Zeroizing<Vec<u8>>,
+    pub(crate) q: Zeroizing<Vec<u8>>,
+    pub(crate) dp: Zeroizing<Vec<u8>>,
+    pub(crate) dq: Zeroizing<Vec<u8>>,
+    pub(crate) qi: Zeroizing<Vec<u8>>,
 }
 
-impl Algorithm {
-    /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Rsa15, Self::RsaOaep, Self::RsaOaep256];
+/// How RSA pads what it encrypts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RsaPadding {
+    /// `RSA-OAEP`.
+    Oaep,
+    /// `RSA-OAEP-256`.
+    Oaep256,
+    /// `RSA1_5`.
+    Pkcs1,
+}
 
-    /// The name in `alg`.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Rsa15 => "RSA1_5",
-            Self::RsaOaep => "RSA-OAEP",
-            Self::RsaOaep256 => "RSA-OAEP-256",
-        }
-    }
-
-    /// The algorithm with this name in `alg`.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
-    }
-
+impl RsaPadding {
     fn oaep(self) -> Option<&'static OaepAlgorithm> {
         match self {
-            Self::Rsa15 => None,
-            Self::RsaOaep => Some(&OAEP_SHA1_MGF1SHA1),
-            Self::RsaOaep256 => Some(&OAEP_SHA256_MGF1SHA256),
+            Self::Oaep => Some(&OAEP_SHA1_MGF1SHA1),
+            Self::Oaep256 => Some(&OAEP_SHA256_MGF1SHA256),
+            Self::Pkcs1 => None,
         }
     }
 }
@@ -206,23 +317,6 @@ impl RsaSize {
     }
 }
 
-/// The cryptographic library failed; no fault of the caller.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum CryptoError {
-    /// Stored bytes are not a key of this vault.
-    #[error("read an RSA key from PKCS#8")]
-    Decode,
-    /// The key could not be written out.
-    #[error("write an RSA key as PKCS#8")]
-    Encode,
-    /// No key could be made.
-    #[error("generate an RSA key")]
-    Generate,
-    /// The system's random source failed.
-    #[error("draw random bytes")]
-    Random,
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
@@ -230,6 +324,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const PADDINGS: [RsaPadding; 3] = [RsaPadding::Oaep, RsaPadding::Oaep256, RsaPadding::Pkcs1];
 
     static KEYS: LazyLock<Vec<RsaKey>> = LazyLock::new(|| {
         let sizes = [RsaSize::Rsa2048, RsaSize::Rsa3072, RsaSize::Rsa4096];
@@ -241,8 +337,7 @@ mod tests {
         for key in &*KEYS {
             let modulus_bytes = key.size().bytes();
             assert_eq!((key.modulus().len(), key.exponent()), (modulus_bytes, [1, 0, 1].as_slice()));
-            for (algorithm, overhead) in [(Algorithm::Rsa15, 11), (Algorithm::RsaOaep, 42), (Algorithm::RsaOaep256, 66)]
-            {
+            for (algorithm, overhead) in [(RsaPadding::Pkcs1, 11), (RsaPadding::Oaep, 42), (RsaPadding::Oaep256, 66)] {
                 let limit_bytes = modulus_bytes - overhead;
                 for length in [0, 1, 32, limit_bytes] {
                     let plain = vec![0xa5; length];
@@ -259,22 +354,22 @@ mod tests {
     #[test]
     fn a_ciphertext_opens_under_its_own_key_and_algorithm_only() {
         let [key, other, _] = &KEYS[..] else { panic!("three keys") };
-        let sealed = key.encrypt(Algorithm::RsaOaep256, b"seed").unwrap();
+        let sealed = key.encrypt(RsaPadding::Oaep256, b"seed").unwrap();
         let refused = Err(VaultError::Decryption);
         let opened = |key: &RsaKey, algorithm, ciphertext: &[u8]| key.decrypt(algorithm, ciphertext).map(|_| ());
-        assert_eq!(opened(other, Algorithm::RsaOaep256, &sealed), refused);
-        assert_eq!(opened(key, Algorithm::RsaOaep, &sealed), refused);
-        assert_eq!(opened(key, Algorithm::RsaOaep256, &sealed[1..]), refused);
-        assert_eq!(opened(key, Algorithm::RsaOaep256, &[]), refused);
-        assert_eq!(opened(key, Algorithm::RsaOaep256, &[0xff; 256]), refused);
+        assert_eq!(opened(other, RsaPadding::Oaep256, &sealed), refused);
+        assert_eq!(opened(key, RsaPadding::Oaep, &sealed), refused);
+        assert_eq!(opened(key, RsaPadding::Oaep256, &sealed[1..]), refused);
+        assert_eq!(opened(key, RsaPadding::Oaep256, &[]), refused);
+        assert_eq!(opened(key, RsaPadding::Oaep256, &[0xff; 256]), refused);
     }
 
     #[test]
     fn a_stored_key_is_the_same_key() {
         let key = &KEYS[0];
         let again = RsaKey::from_pkcs8(key.expose().unwrap().as_ref()).unwrap();
-        let sealed = key.encrypt(Algorithm::Rsa15, b"seed").unwrap();
-        assert_eq!(*again.decrypt(Algorithm::Rsa15, &sealed).unwrap(), b"seed");
+        let sealed = key.encrypt(RsaPadding::Pkcs1, b"seed").unwrap();
+        assert_eq!(*again.decrypt(RsaPadding::Pkcs1, &sealed).unwrap(), b"seed");
         assert_eq!(RsaKey::from_pkcs8(b"not a key").map(|_| ()), Err(CryptoError::Decode));
     }
 
@@ -290,7 +385,7 @@ mod tests {
         #[test]
         fn what_is_encrypted_decrypts(
             key in 0_usize..3,
-            algorithm in prop::sample::select(Algorithm::ALL.to_vec()),
+            algorithm in prop::sample::select(PADDINGS.to_vec()),
             plain in prop::collection::vec(any::<u8>(), 0..=190),
             flip in any::<prop::sample::Index>(),
         ) {
@@ -300,13 +395,13 @@ mod tests {
             sealed[flip.index(plain.len() + 1)] ^= 1;
             // RSA1_5 has no integrity of its own: damage may, with a small chance, open as something else.
             if let Ok(opened) = key.decrypt(algorithm, &sealed) {
-                prop_assert!(algorithm == Algorithm::Rsa15 && *opened != plain);
+                prop_assert!(algorithm == RsaPadding::Pkcs1 && *opened != plain);
             }
         }
 
         #[test]
         fn decryption_never_panics(
-            algorithm in prop::sample::select(Algorithm::ALL.to_vec()),
+            algorithm in prop::sample::select(PADDINGS.to_vec()),
             ciphertext in prop::collection::vec(any::<u8>(), 0..=600),
         ) {
             let _ = KEYS[0].decrypt(algorithm, &ciphertext);
