@@ -57,6 +57,14 @@ bench:
     cargo build --release --locked --package cli
     cargo bench --locked --package cli
 
+# sealing and opening beside the bare cipher
+bench-envelope:
+    cargo bench --locked --package envelope
+
+# ten seconds of mutated input for each reader of foreign bytes, from a corpus that is checked in
+fuzz-smoke:
+    KYANITE_FUZZ_SECONDS=10 cargo test --locked --package envelope --test it fuzz -- --nocapture --test-threads=1
+
 # a stack to play with; Ctrl-C ends it
 up *ARGS: build
     {{kyanite}} up {{ARGS}}

@@ -8,7 +8,11 @@ mod anatomy;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod counterparts;
+#[cfg(test)]
 mod edge_cases;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use envelope::{
-    EncryptionConfiguration, GroupResource, KeyMaterial, OpenError, Opened, ParseOptions, Provider, SystemRandom,
-    open_identity,
-};
+use envelope::{EncryptionConfiguration, GroupResource, KeyMaterial, ParseOptions, Provider, SystemRandom};
 use serde_json::Value;
 
+use crate::counterparts::open;
 use crate::plugin::{healthy, read};
 
 fn answers(of: &str) -> Vec<Value> {
@@ -65,27 +63,6 @@ fn records_it_sealed_open() {
         assert_eq!(opened.plain, answer["plain"].as_str().unwrap().as_bytes());
         assert!(!opened.stale);
     }
-}
-
-/// Reads a value of secrets through every provider of a file that has no KMS.
-fn open(config: &EncryptionConfiguration, etcd_key: &str, stored: &[u8]) -> Result<Opened, OpenError> {
-    let chain = config.chain(&GroupResource::parse("secrets")).unwrap();
-    let mut errors = Vec::new();
-    for attempt in chain.attempts(stored) {
-        let opened = match attempt.provider {
-            Provider::Identity => match open_identity(attempt.body) {
-                Err(_) => continue,
-                opened => opened,
-            },
-            Provider::Keys(keys) => keys.open(etcd_key, attempt.body, |_, _| {}),
-            other => panic!("{other:?}"),
-        };
-        match opened {
-            Ok(opened) => return Ok(Opened { stale: opened.stale || attempt.position > 0, ..opened }),
-            Err(error) => errors.push(error),
-        }
-    }
-    Err(OpenError::of_all(errors).unwrap_or(OpenError::NoMatchingPrefix))
 }
 
 #[test]
