@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
@@ -90,6 +90,12 @@ impl From<JsonRejection> for Refused {
     }
 }
 
+impl From<PathRejection> for Refused {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
 async fn authenticate(State(token): State<Arc<Token>>, request: Request, next: Next) -> Response {
     let offered = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match offered.and_then(|value| value.strip_prefix("Bearer ")) {
@@ -118,7 +124,8 @@ async fn inject(State(door): State<Door>, body: Result<Json<Fault>, JsonRejectio
     Ok(Json(Injected { id }).into_response())
 }
 
-async fn clear(State(door): State<Door>, Path(id): Path<FaultId>) -> Result<Response, Refused> {
+async fn clear(State(door): State<Door>, id: Result<Path<FaultId>, PathRejection>) -> Result<Response, Refused> {
+    let Path(id) = id?;
     if door.stack()?.vault_control().await?.clear(id) {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
@@ -131,7 +138,11 @@ async fn clear_all(State(door): State<Door>) -> Result<Response, Refused> {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn act(State(door): State<Door>, Path((part, action)): Path<(String, String)>) -> Result<Response, Refused> {
+async fn act(
+    State(door): State<Door>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Refused> {
+    let Path((part, action)) = path?;
     let part: Part = part.parse().map_err(|error| Refused::new(StatusCode::NOT_FOUND, format!("{error}")))?;
     let stack = door.stack()?;
     match action.as_str() {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::{Backend, EtcdConfig, EtcdSource};
 use super::containers::{self, Containers};
-use super::error::{EngineError, EtcdError};
+use super::error::EtcdError;
 use super::health::{self, Wait};
 use super::processes::{Processes, find_binary};
 use crate::runtime::StackDir;
@@ -189,14 +189,13 @@ async fn auto(
     cancel: &CancellationToken,
 ) -> Result<Cluster, EtcdError> {
     match containers(config, stack, progress, cancel).await {
-        Err(EtcdError::Engine { source: EngineError::Client(_) | EngineError::Api(_) | EngineError::Silent(_) }) => {
-            match processes(config, stack, progress, cancel).await {
-                Err(EtcdError::Binary { .. }) if config.binary.is_none() => Err(EtcdError::None),
-                outcome => outcome,
-            }
-        }
-        // An engine without access to the image, in a machine room or on a train, must not be the end of it.
-        Err(EtcdError::Image { image, source }) => {
+        Err(EtcdError::Engine { .. }) => match processes(config, stack, progress, cancel).await {
+            Err(EtcdError::Binary { .. }) if config.binary.is_none() => Err(EtcdError::None),
+            outcome => outcome,
+        },
+        // An engine without access to an image, in a machine room or on a train, must not be the end of it; who named
+        // an image wants that one.
+        Err(EtcdError::Image { image, source }) if config.image.is_none() => {
             tracing::info!(image, error = %health::chain(&source), "no etcd image, trying a process");
             match processes(config, stack, progress, cancel).await {
                 Err(EtcdError::Binary { .. }) => Err(EtcdError::Image { image, source }),

@@ -14,7 +14,7 @@ pub struct EtcdConfig {
     pub source: EtcdSource,
     /// Members of the cluster; counts only where Kyanite starts it. An even number is allowed, as etcd allows it.
     pub members: NonZeroU8,
-    /// Image for containers; by default [`LOCAL_IMAGE`] if the engine has it, else [`OFFICIAL_IMAGE`].
+    /// Image for containers; by default `kyanite/etcd:local` if the engine has it, else the etcd project's.
     pub image: Option<String>,
     /// Program for processes; by default `etcd` on the search path.
     pub binary: Option<PathBuf>,

@@ -12,19 +12,21 @@ use std::process::{ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 /// A guarded process. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Guarded {
     child: Child,
+    /// Its end is what the reader waits for. Not left with `child`, whose `wait` would close it.
+    pipe: Option<ChildStdin>,
     group: Option<Pid>,
 }
 
 impl Guarded {
     /// Starts `program`; what it writes goes to `log`.
     pub(super) fn start(program: &Path, arguments: &[String], log: File) -> io::Result<Self> {
-        let child = Command::new("sh")
+        let mut child = Command::new("sh")
             .arg("-c")
             .arg(GUARD)
             .arg("kyanite-guard")
@@ -37,7 +39,8 @@ impl Guarded {
             .kill_on_drop(true)
             .spawn()?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-        Ok(Self { child, group })
+        let pipe = child.stdin.take();
+        Ok(Self { child, pipe, group })
     }
 
     /// The program's end, if it has ended by itself.
@@ -48,6 +51,7 @@ impl Guarded {
     /// Kills the program and waits until it is gone.
     pub(super) async fn kill(&mut self) {
         self.signal();
+        self.pipe = None;
         if let Err(error) = self.child.wait().await {
             tracing::warn!(%error, "cannot wait for the end of etcd");
         }
@@ -143,7 +147,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let (mut guarded, pid) = sleeper(temp.path()).await;
         // What the kernel does when this process is killed.
-        drop(guarded.child.stdin.take());
+        drop(guarded.pipe.take());
         until("the program is gone", || !alive(&pid)).await;
         let status = guarded.child.wait().await.unwrap();
         assert_eq!(status.code(), Some(128 + 9));

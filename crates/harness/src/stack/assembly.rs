@@ -11,25 +11,21 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::api_server::Probe;
-use super::azure::Gateway;
-use super::config::{CLIENT_ID, EncryptionAtRest, StackConfig};
-use super::environment::Environment;
+use super::api_server::{ApiServerPart, Probe};
+use super::config::{EncryptionAtRest, StackConfig};
 use super::error::StackError;
 use super::ground::Ground;
 use super::key::KeyOutcome;
-use super::kubeconfig::kubeconfig;
 use super::listen::listen;
 use super::part::Part;
 use super::parts::Parts;
 use super::plugin;
 use super::progress::{Progress, Step};
-use crate::control::{
-    self, ApiServerStatus, ClockStatus, EtcdStatus, GatewayStatus, KeyStatus, PluginStatus, Status, VaultStatus,
-};
+use super::ready_files::{ReadyFiles, ready_file};
+use super::snapshot::snapshot;
+use crate::control::{self, PluginStatus, Status};
 use crate::etcd::{Backend, Etcd, chain, wait_until_lost};
-use crate::ready::{ControlDoor, Credentials, GatewayDoor, ReadyFile, Vault};
-use crate::runtime::write_private;
+use crate::ready::ReadyFile;
 
 /// A running stack. Clones are handles on the same one; it ends with [`shutdown`](Self::shutdown), or when the last
 /// handle is dropped.
@@ -164,12 +160,13 @@ impl Stack {
     /// start.
     pub async fn stop_part(&self, part: Part) -> Result<(), StackError> {
         let mut parts = self.inner.parts.lock().await;
-        if let (Part::Etcd(_), Some(etcd)) = (part, &parts.etcd) {
+        if let Part::Etcd(_) = part {
             // Before it happens, so that no watcher takes it for a loss.
-            let left = etcd.endpoints().len().saturating_sub(etcd.stopped().count() + 1);
-            self.inner.etcd_expected.store(left * 2 > etcd.endpoints().len(), Ordering::SeqCst);
+            self.inner.etcd_expected.store(false, Ordering::SeqCst);
         }
-        parts.stop(part).await
+        let stopped = parts.stop(part).await;
+        self.expect_etcd(&parts);
+        stopped
     }
 
     /// Starts a part that was stopped, on the address that it had, and waits until it answers. A part that runs
@@ -180,11 +177,9 @@ impl Stack {
     /// [`StackError`], of which [`StackError::NoPart`] if this stack has no such part.
     pub async fn start_part(&self, part: Part) -> Result<(), StackError> {
         let mut parts = self.inner.parts.lock().await;
-        parts.start(&self.inner.ground, part).await?;
-        if let Some(etcd) = &parts.etcd {
-            self.inner.etcd_expected.store(etcd.has_majority(), Ordering::SeqCst);
-        }
-        Ok(())
+        let started = parts.start(&self.inner.ground, part).await;
+        self.expect_etcd(&parts);
+        started
     }
 
     /// Stops a part and starts it again. What it held in memory is gone.
@@ -248,6 +243,12 @@ impl Stack {
         if let Err(error) = self.inner.ground.clock_file.store(self.clock()) {
             tracing::warn!(error = %chain(&error), "cannot keep the clock");
         }
+    }
+
+    /// Tells the watcher whether etcd is meant to answer.
+    fn expect_etcd(&self, parts: &Parts) {
+        let expected = parts.etcd.as_ref().is_some_and(Etcd::has_majority);
+        self.inner.etcd_expected.store(expected, Ordering::SeqCst);
     }
 
     /// Opens the doors of a stack whose parts run: the control door and the ready files.
@@ -317,38 +318,6 @@ impl WeakStack {
     }
 }
 
-/// The ready files of a stack, removed when it ends.
-#[derive(Debug)]
-struct ReadyFiles {
-    paths: Vec<PathBuf>,
-}
-
-impl ReadyFiles {
-    fn write(ready: &ReadyFile, ground: &Ground) -> Result<Self, StackError> {
-        let mut written = Self { paths: Vec::new() };
-        let own = ground.directory.ready_file();
-        // The one that was asked for last: who waits for it may run any command then.
-        for path in std::iter::once(&own).chain(&ground.config.ready_file) {
-            ready.write(path).map_err(|source| StackError::File { path: path.clone(), source })?;
-            written.paths.push(path.clone());
-        }
-        Ok(written)
-    }
-
-    fn remove(&self) {
-        for path in &self.paths {
-            // It may have been removed by hand.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-impl Drop for ReadyFiles {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
 /// Starts every part; says what is not as it should be though all of them run.
 async fn assemble(
     ground: &Ground,
@@ -374,21 +343,29 @@ async fn assemble(
     let (etcd, azure) = tokio::join!(etcd, cancel.run_until_cancelled(azure));
     parts.etcd = etcd?;
     let key = azure.ok_or(StackError::Cancelled)??;
-    let mut warnings = Vec::new();
-    if key == KeyOutcome::Deleted {
-        let name = &ground.config.key;
-        warnings.push(format!(
-            "the key {name} was deleted in an earlier run; recover or purge it, then restart the plugin"
-        ));
+    let name = &ground.config.key;
+    let mut warnings: Vec<_> = match key {
+        KeyOutcome::Found | KeyOutcome::Made => None,
+        KeyOutcome::Deleted => Some(format!("the key {name} was deleted in an earlier run: nothing can be encrypted")),
+        KeyOutcome::Disabled => {
+            Some(format!("the key {name} was disabled in an earlier run: nothing can be encrypted"))
+        }
     }
+    .into_iter()
+    .collect();
     if ground.config.vault_alone {
         return Ok(warnings);
     }
     progress.step(Step::StartApiServer);
     let api_server = async {
         parts.start_api_server(ground).await?;
-        let url = parts.api_server.as_ref().map(super::api_server::ApiServerPart::url).unwrap_or_default();
-        Probe::new(url, &ground.ca_pem)?.wait("readyz", READY_WITHIN).await
+        let url = parts.api_server.as_ref().map(ApiServerPart::url).unwrap_or_default();
+        let probe = Probe::new(url, &ground.ca_pem)?;
+        if !warnings.is_empty() {
+            // It cannot become ready, and the reason is known.
+            return Ok(());
+        }
+        probe.wait("readyz", READY_WITHIN).await
     };
     match cancel.run_until_cancelled(api_server).await.ok_or(StackError::Cancelled)? {
         // State from an earlier run may well be unusable: that can be the very thing to look at.
@@ -398,108 +375,6 @@ async fn assemble(
         outcome => outcome?,
     }
     Ok(warnings)
-}
-
-fn ready_file(ground: &Ground, parts: &Parts, control_url: String) -> Result<ReadyFile, StackError> {
-    let url =
-        |address: Option<std::net::SocketAddr>| address.map(|address| format!("https://localhost:{}", address.port()));
-    let vault_url = url(parts.addresses.vault);
-    let gateway = parts.gateway.as_ref().map(Gateway::url).unwrap_or_default();
-    let etcd = parts.etcd.as_ref().map(|etcd| etcd.endpoints().to_vec()).unwrap_or_default();
-    let kubeconfig = parts.api_server.as_ref().map(|running| write_kubeconfig(ground, &running.url())).transpose()?;
-    let environment = Environment {
-        proxy: &gateway,
-        ca: &ground.ca_file,
-        kubeconfig: kubeconfig.as_deref(),
-        etcd: &etcd,
-        tenant_id: ground.config.tenant_id.to_string(),
-        client_id: CLIENT_ID.to_string(),
-        client_secret: ground.secrets.client_secret.expose(),
-    };
-    let vault = |url: &String| Vault {
-        name: ground.config.vault.clone(),
-        url: url.clone(),
-        challenge_resource: "https://vault.azure.net".to_owned(),
-    };
-    Ok(ReadyFile {
-        ca: Some(ground.ca_file.clone()),
-        vaults: vault_url.iter().map(vault).collect(),
-        entra: vault_url.clone(),
-        imds: parts.addresses.identity.map(|address| format!("http://{address}")),
-        kms_sockets: parts.plugin.iter().map(|_| ground.socket.to_string()).collect(),
-        encryption_config: parts.api_server.as_ref().and(ground.encryption_config.clone()),
-        control: Some(ControlDoor { url: control_url, token_file: ground.secrets.control_token_file.clone() }),
-        gateway: vec![GatewayDoor { place: "internet".to_owned(), url: gateway.clone() }],
-        credentials: Some(Credentials {
-            tenant_id: ground.config.tenant_id.to_string(),
-            client_id: CLIENT_ID.to_string(),
-            client_secret_file: ground.secrets.client_secret_file.clone(),
-        }),
-        env: environment.variables(),
-        kubeconfig,
-        etcd,
-    })
-}
-
-fn write_kubeconfig(ground: &Ground, url: &str) -> Result<PathBuf, StackError> {
-    let path = ground.directory.path().join("kubeconfig");
-    let text = kubeconfig(url, &ground.ca_pem, ground.secrets.api_token.expose());
-    write_private(&path, text.as_bytes()).map_err(|source| StackError::File { path: path.clone(), source })?;
-    Ok(path)
-}
-
-/// The status as far as it is known without asking a part.
-fn snapshot(ground: &Ground, parts: &Parts) -> Status {
-    let clock = &ground.config.clock;
-    let etcd = parts.etcd.as_ref().map(|etcd| EtcdStatus {
-        backend: etcd.backend().to_string(),
-        endpoints: etcd.endpoints().to_vec(),
-        stopped: etcd.stopped().collect(),
-    });
-    let vault = parts.vault.as_ref().map(|vault| VaultStatus {
-        name: ground.config.vault.clone(),
-        url: format!("https://localhost:{}", vault.tls_address.port()),
-        keys: ground
-            .config
-            .vault
-            .parse()
-            .ok()
-            .and_then(|name| vault.control.keys(&name))
-            .into_iter()
-            .flatten()
-            .map(|key| KeyStatus { name: key.name, versions: key.versions, deleted: key.deleted })
-            .collect(),
-        faults: vault.control.faults(),
-        requests: vault.control.counts(),
-    });
-    let gateway = parts.gateway.iter().flat_map(|gateway| gateway.counters.snapshot());
-    let gateway = gateway.map(|seen| GatewayStatus {
-        name: format!("{}:{}", seen.host, seen.port),
-        joined: seen.joined,
-        refused: seen.refused,
-        unreachable: seen.unreachable,
-    });
-    let api_server = parts.api_server.as_ref().map(|running| {
-        let counters = running.counters();
-        ApiServerStatus {
-            url: running.url(),
-            ready: "it was not asked".to_owned(),
-            requests: counters.requests,
-            server_errors: counters.server_errors,
-            watches: counters.watches,
-            key_id_hash: running.key_id_hash(),
-        }
-    });
-    Status {
-        id: ground.directory.id().to_owned(),
-        pid: std::process::id(),
-        clock: ClockStatus { now: clock.now(), ahead_seconds: clock.offset().as_secs() },
-        etcd,
-        vault,
-        gateway: gateway.collect(),
-        plugin: None,
-        api_server,
-    }
 }
 
 async fn watch_etcd(endpoints: Vec<String>, expected: Arc<AtomicBool>, failed: mpsc::UnboundedSender<StackError>) {

@@ -1,13 +1,15 @@
 //! Azure's side of a stack: the vault with its token endpoints, and the gateway before them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway::{Counters, Routes};
-use keyvault::{Emulator, Principal, PrincipalKind, VaultConfig};
+use keyvault::{Emulator, OpenError, Principal, PrincipalKind, VaultConfig};
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, interval};
 
 use super::config::{CLIENT_ID, MACHINE_CLIENT_ID, MACHINE_OBJECT_ID, OBJECT_ID, StackConfig};
 use super::error::StackError;
@@ -37,12 +39,7 @@ impl Vault {
         // The sockets first: a port that is taken is found before a key is made.
         let (tls_listener, tls_address) = listen("vault", ports.0).await?;
         let (identity_listener, identity_address) = listen("managed-identity endpoint", ports.1).await?;
-        let config = emulator_config(config, secrets, data_dir)?;
-        // Making the key that signs tokens keeps a processor busy for a while.
-        let opened = spawn_blocking(|| Emulator::open(config)).await;
-        let emulator = opened
-            .map_err(|error| StackError::Vault(error.into()))?
-            .map_err(|error| StackError::Vault(error.into()))?;
+        let emulator = open(config, secrets, &data_dir).await?;
         let mut tasks = Tasks::new(Part::Vault, alarms);
         let shutdown = tasks.shutdown();
         tasks.spawn(keyvault::serve_tls(tls_listener, tls, emulator.clone(), shutdown.clone()));
@@ -93,6 +90,24 @@ fn routes(vault: SocketAddr, identity: SocketAddr) -> Result<Routes, gateway::Pa
     AZURE_NAMES.iter().try_fold(routes, |routes, name| routes.tls(name, 443, vault))
 }
 
+/// Opens the state. A vault that was stopped a moment ago may still hold it: the task of its last request can end a
+/// little later than its connection. Nobody else can, since the stack has its directory for itself.
+async fn open(config: &StackConfig, secrets: &Secrets, data_dir: &Path) -> Result<Emulator, StackError> {
+    let mut attempts = interval(OPEN_RETRY);
+    let deadline = Instant::now() + OPEN_WITHIN;
+    loop {
+        attempts.tick().await;
+        let config = emulator_config(config, secrets, data_dir.to_owned())?;
+        // Reading the state and making the key that signs tokens take a while.
+        let opened =
+            spawn_blocking(|| Emulator::open(config)).await.map_err(|error| StackError::Vault(error.into()))?;
+        match opened {
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => {}
+            outcome => return outcome.map_err(|error| StackError::Vault(error.into())),
+        }
+    }
+}
+
 fn emulator_config(config: &StackConfig, secrets: &Secrets, data_dir: PathBuf) -> Result<keyvault::Config, StackError> {
     let name = config.vault.parse().map_err(|error: keyvault::NameError| StackError::Name {
         text: config.vault.clone(),
@@ -127,3 +142,6 @@ pub(super) const AZURE_NAMES: [&str; 3] = ["*.vault.azure.net", "*.managedhsm.az
 /// The machine that the system-assigned identity belongs to, as ARM would name a node of a cluster.
 const MACHINE_RESOURCE_ID: &str = "/subscriptions/00000000-0000-4000-8000-000000000000/resourceGroups/MC_kyanite_kyanite_westeurope\
      /providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-kyanite-vmss";
+
+const OPEN_RETRY: Duration = Duration::from_millis(10);
+const OPEN_WITHIN: Duration = Duration::from_secs(2);

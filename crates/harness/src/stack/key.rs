@@ -29,6 +29,8 @@ pub(super) enum KeyOutcome {
     Made,
     /// It was deleted in an earlier run and not purged: its name is taken. That may be just what a user wants to see.
     Deleted,
+    /// It was disabled in an earlier run.
+    Disabled,
 }
 
 impl VaultAccess<'_> {
@@ -42,6 +44,8 @@ impl VaultAccess<'_> {
         match found.status() {
             StatusCode::OK => return Ok(KeyOutcome::Found),
             StatusCode::NOT_FOUND => {}
+            // The vault shows a disabled key to nobody.
+            StatusCode::FORBIDDEN => return Ok(KeyOutcome::Disabled),
             status => return Err(KeyError::Refused { status, body: found.text().await.unwrap_or_default() }),
         }
         let body = json!({ "kty": "RSA", "key_size": u16::from(size), "key_ops": ["encrypt", "decrypt", "wrapKey", "unwrapKey"] });

@@ -19,8 +19,10 @@ mod part;
 mod parts;
 mod plugin;
 mod progress;
+mod ready_files;
 mod secret;
 mod secrets;
+mod snapshot;
 
 pub(crate) use api_server::{NAMES as API_SERVER_NAMES, read_encryption_config};
 pub use assembly::Stack;

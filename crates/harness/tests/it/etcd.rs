@@ -1,5 +1,6 @@
 //! Every kind of etcd, with what it leaves behind.
 
+use std::net::TcpListener;
 use std::num::NonZeroU8;
 
 use harness::etcd::{Backend, Etcd, EtcdConfig, EtcdError, EtcdSource};
@@ -106,11 +107,20 @@ async fn a_data_directory_brings_everything_back() {
     let first = Fixture::new();
     let etcd = first.start(&config).await.unwrap();
     put(etcd.endpoints(), "/registry/a", "kept").await;
+    let before = etcd.endpoints().to_vec();
     etcd.shutdown().await;
     drop(first);
 
     let second = Fixture::new();
     let etcd = second.start(&config).await.unwrap();
+    assert_eq!(etcd.endpoints(), before, "the same address, if nobody has taken it");
+    assert_eq!(get(etcd.endpoints(), "/registry/a").await.as_deref(), Some("kept"));
+    etcd.shutdown().await;
+
+    let _taken = TcpListener::bind(before[0].trim_start_matches("http://")).unwrap();
+    let third = Fixture::new();
+    let etcd = third.start(&config).await.unwrap();
+    assert_ne!(etcd.endpoints(), before);
     assert_eq!(get(etcd.endpoints(), "/registry/a").await.as_deref(), Some("kept"));
     etcd.shutdown().await;
 }
@@ -152,7 +162,7 @@ async fn what_is_no_etcd_is_an_error_that_says_so() {
     assert_eq!(error.to_string(), "start etcd member m0: it ended at once; its last words: bad flag");
 
     // A port that nothing listens on: it was this test's own a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let silent = config(EtcdSource::Endpoints(vec![format!("http://127.0.0.1:{port}")]));
     let error = fixture.start(&silent).await.unwrap_err();
     assert!(matches!(error, EtcdError::NotReady { .. }), "{error}");
@@ -210,12 +220,16 @@ async fn three_containers(fixture: &Fixture) {
 async fn kept_in_a_container() {
     let data = tempfile::tempdir().unwrap();
     let config = EtcdConfig { data_dir: Some(data.path().join("etcd")), ..config(EtcdSource::Container) };
-    for expected in [None, Some("kept")] {
+    let mut taken = None;
+    for expected in [None, Some("kept"), Some("kept")] {
         let fixture = Fixture::new();
         let etcd = fixture.start(&config).await.unwrap();
         assert_eq!(get(etcd.endpoints(), "/registry/a").await.as_deref(), expected);
         put(etcd.endpoints(), "/registry/a", "kept").await;
+        let address = etcd.endpoints()[0].trim_start_matches("http://").to_owned();
         etcd.shutdown().await;
+        // The next one finds its port taken.
+        taken = taken.or_else(|| Some(TcpListener::bind(address).unwrap()));
     }
 }
 

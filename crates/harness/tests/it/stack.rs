@@ -176,6 +176,48 @@ async fn a_data_directory_brings_a_whole_stack_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stack_comes_back_though_its_key_is_out_of_use() {
+    let data = tempfile::tempdir().unwrap();
+    let mut fixture = Fixture::new();
+    fixture.config.data_dir = Some(data.path().to_owned());
+    let stack = fixture.start().await;
+    create(stack.ready(), "a", "1").await;
+    vault_request(stack.ready(), "PATCH", "/keys/kms/", r#"{"attributes": {"enabled": false}}"#).await;
+    stack.shutdown().await;
+
+    let stack = fixture.start().await;
+    assert!(stack.warnings()[0].contains("the key kms was disabled"), "{:?}", stack.warnings());
+    assert!(value(stack.ready(), "a").await.is_err());
+    vault_request(stack.ready(), "DELETE", "/keys/kms", "").await;
+    stack.shutdown().await;
+
+    let stack = fixture.start().await;
+    assert!(stack.warnings()[0].contains("the key kms was deleted"), "{:?}", stack.warnings());
+    stack.shutdown().await;
+}
+
+/// A request to the stack's vault, by Azure's name through the gateway, that must succeed.
+async fn vault_request(ready: &ReadyFile, method: &str, path: &str, body: &str) {
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(ready.ca.as_ref().unwrap()).unwrap()).unwrap();
+    let proxy = reqwest::Proxy::all(&ready.gateway[0].url).unwrap();
+    let http = reqwest::Client::builder().no_proxy().proxy(proxy).tls_certs_only([ca]).build().unwrap();
+    let env = |name: &str| ready.env[name].clone();
+    let form = [
+        ("grant_type", "client_credentials".to_owned()),
+        ("client_id", env("AZURE_CLIENT_ID")),
+        ("client_secret", env("AZURE_CLIENT_SECRET")),
+        ("scope", "https://vault.azure.net/.default".to_owned()),
+    ];
+    let url = format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", env("AZURE_TENANT_ID"));
+    let answer: serde_json::Value = http.post(url).form(&form).send().await.unwrap().json().await.unwrap();
+    let url = format!("https://kyanite.vault.azure.net{path}?api-version=7.4");
+    let request = http.request(method.parse().unwrap(), url).bearer_auth(answer["access_token"].as_str().unwrap());
+    let request = request.header("content-type", "application/json").body(body.to_owned());
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_control_door_does_what_the_handle_does() {
     let fixture = Fixture::new();
     let stack = fixture.start().await;
@@ -202,6 +244,7 @@ async fn the_control_door_does_what_the_handle_does() {
     assert_eq!(door.status().await.unwrap().vault.unwrap().faults.len(), 0);
     let refused = door.stop(Part::Etcd(7)).await.unwrap_err();
     assert!(refused.to_string().contains("etcd member 7"), "{refused}");
+    assert_eq!(door.status().await.unwrap().etcd.unwrap().stopped, Vec::<usize>::new());
 
     // Another's token opens nothing.
     let mut stranger = stack.ready().clone();
@@ -215,6 +258,44 @@ async fn the_control_door_does_what_the_handle_does() {
     tokio::time::timeout(Duration::from_secs(10), stack.end_requested()).await.unwrap();
     stack.shutdown().await;
     assert!(door.status().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_control_door_refuses_in_json() {
+    let mut fixture = Fixture::new();
+    fixture.config.vault_alone = true;
+    let stack = fixture.start().await;
+    let door = stack.ready().control.clone().unwrap();
+    let token = std::fs::read_to_string(&door.token_file).unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut seen = Vec::new();
+    for (method, path, body) in [
+        ("POST", "/clock/advance", r#"{"seconds": -1}"#),
+        ("POST", "/clock/advance", r#"{"seconds": 18446744073709551615}"#),
+        ("POST", "/clock/advance", "no json"),
+        ("POST", "/faults", r#"{"effect": "explode"}"#),
+        ("DELETE", "/faults/first", ""),
+        ("POST", "/parts/scheduler/stop", ""),
+        ("POST", "/parts/plugin/explode", ""),
+        ("GET", "/secrets", ""),
+        ("DELETE", "/status", ""),
+    ] {
+        let url = format!("{}{path}", door.url);
+        let request = http.request(method.parse().unwrap(), url).bearer_auth(token.trim());
+        let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let refusal: serde_json::Value = answer.json().await.unwrap();
+        let error = refusal["error"].as_str().unwrap();
+        // What kinds of faults there are is the vault's to say.
+        let error = error.split(", expected one of").next().unwrap();
+        seen.push(format!("{status} {error}"));
+    }
+    insta::assert_snapshot!(seen.join("\n"));
+    for token in ["", "Bearer", "Bearer ", "Bearer x", "Basic x"] {
+        let answer = http.get(format!("{}/status", door.url)).header("authorization", token).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 401, "{token}");
+    }
+    stack.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
