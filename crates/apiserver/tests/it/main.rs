@@ -23,4 +23,6 @@ mod server;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod transformation;
+#[cfg(test)]
 mod watches;

@@ -1,16 +1,18 @@
 //! A plugin, a server's encryption, and their clock.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use envelope::EncryptionConfiguration;
+use envelope::{EncryptionConfiguration, ParseOptions};
 use kms_api::Endpoint;
+use prometheus::{Encoder as _, TextEncoder};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::plugin::{Behaviour, Plugin, Running};
-use crate::encryption::Encryption;
+use crate::encryption::{Encryption, EncryptionReload};
 
 pub(super) const KEY: &str = "/registry/secrets/default/a";
 
@@ -20,7 +22,7 @@ pub(super) struct World {
     pub(super) plugin: Plugin,
     pub(super) registry: prometheus::Registry,
     timeout: &'static str,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -42,7 +44,7 @@ impl World {
             plugin: Plugin::new(),
             registry: prometheus::Registry::new(),
             timeout,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -75,16 +77,44 @@ impl World {
         Encryption::start(Some(config), None, self.clock.clone(), &self.registry, shutdown.clone()).await
     }
 
-    /// A configuration for secrets with these providers, where `KMS` stands for the world's plugin.
+    /// A configuration for secrets with these providers, as [`Self::file`] has them.
     pub(super) fn config(&self, providers: &str) -> EncryptionConfiguration {
+        let options = ParseOptions { kms_v1: true, reload: false };
+        EncryptionConfiguration::parse_with(self.file(providers).as_bytes(), options).unwrap()
+    }
+
+    /// A file for secrets with these providers, where `KMS` stands for the world's plugin, and `SOCKET` for its socket.
+    pub(super) fn file(&self, providers: &str) -> String {
         let Self { endpoint, timeout, .. } = self;
         let kms = format!("{{apiVersion: v2, name: azurekmsprovider, endpoint: '{endpoint}', timeout: {timeout}}}");
-        let file = format!(
+        let socket = format!("'{endpoint}', timeout: {timeout}");
+        format!(
             "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  \
              providers: {}\n",
-            providers.replace("KMS", &kms)
-        );
-        EncryptionConfiguration::parse(file.as_bytes()).unwrap()
+            providers.replace("KMS", &kms).replace("SOCKET", &socket)
+        )
+    }
+
+    /// A server that follows a file with these providers of secrets; the file's path.
+    pub(super) async fn following(&mut self, providers: &str, stop: &CancellationToken) -> (Arc<Encryption>, PathBuf) {
+        let file = self.folder.path().join("encryption.yaml");
+        let options = ParseOptions { kms_v1: true, reload: true };
+        std::fs::write(&file, self.file(providers)).unwrap();
+        let config = EncryptionConfiguration::parse_with(self.file(providers).as_bytes(), options).unwrap();
+        self.registry = prometheus::Registry::new();
+        let reload = EncryptionReload { file: file.clone(), options };
+        let server =
+            Encryption::start(Some(config), Some(reload), self.clock.clone(), &self.registry, stop.clone()).await;
+        (server, file)
+    }
+
+    /// The scrape's lines that start like one of `names`, without `apiserver_`, ids and hashes.
+    pub(super) fn metrics(&self, names: &[&str]) -> Vec<String> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let lines = text.lines().map(|line| line.trim_start_matches("apiserver_"));
+        lines.filter(|line| names.iter().any(|name| line.starts_with(name))).map(masked).collect()
     }
 
     /// Lets the plugin behave so from now on, and all remembered checks grow old.
