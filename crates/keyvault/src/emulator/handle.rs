@@ -72,6 +72,7 @@ impl Emulator {
             let live = LiveVault::new(vault, contents, Arc::clone(&store), config.clock.clone());
             vaults.insert(name, Arc::new(live));
         }
+        let clock = config.clock.clone();
         let emulator = Self {
             inner: Arc::new(Inner {
                 tenant_id: config.tenant_id,
@@ -85,7 +86,7 @@ impl Emulator {
                 roster: RwLock::new(Roster::new(config.role_assignments)),
                 role_propagation: config.role_propagation,
                 throttle: Throttle::new(config.limits),
-                faults: Faults::new(),
+                faults: Faults::new(clock),
                 journal: Journal::default(),
                 audit: open_log(config.audit_log.as_deref())?,
                 events: open_log(config.event_log.as_deref())?,

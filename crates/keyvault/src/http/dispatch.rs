@@ -3,23 +3,21 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::header::{CACHE_CONTROL, DATE, EXPIRES, PRAGMA, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::emulator::{Emulator, LiveVault};
-use crate::faults::{Side, Verdict};
+use crate::faults::{Side, Subject, Verdict};
 use crate::http::api_error::ApiError;
 use crate::http::assumed;
 use crate::http::host::CallerHost;
 use crate::http::inbound::Inbound;
-use crate::http::reply::Reply;
+use crate::http::reply::{Reply, ReplyBody};
 use crate::http::trace::{CLIENT_REQUEST_ID, Seen, Trace};
 use crate::http::vault_call::VaultCall;
 use crate::identity::{EntraRoute, LOGIN_HOSTS, ManagedIdentityRoute};
@@ -78,7 +76,7 @@ pub(crate) async fn answer(
     peer: SocketAddr,
     request: Request<Incoming>,
     shutdown: CancellationToken,
-) -> Result<Response<Full<Bytes>>, Dropped> {
+) -> Result<Response<ReplyBody>, Dropped> {
     let mut inbound = Inbound::new(request, peer);
     if door.is_plain()
         && let Some(host) = host_in_path(&inbound)
@@ -165,38 +163,45 @@ impl Context<'_> {
         let route = ManagedIdentityRoute::parse(inbound.segments());
         let operation = route.map_or(Operation::Unknown, |_| Operation::ManagedIdentityToken);
         trace.is(operation);
-        if let Some(reply) = self.identity_faults(operation).await? {
-            return Ok(reply);
-        }
-        Ok(match route {
+        let bytes = match self.identity_faults(operation).await? {
+            Ok(bytes) => bytes,
+            Err(reply) => return Ok(reply),
+        };
+        let reply = match route {
             Some(route) => route.answer(self.emulator, inbound).await,
             None => ManagedIdentityRoute::not_emulated(inbound),
-        })
+        };
+        Ok(reply.truncated(bytes))
     }
 
     async fn entra(self, base: &str, inbound: &mut Inbound, trace: &mut Trace) -> Result<Reply, Dropped> {
         let route = EntraRoute::parse(inbound.segments());
         let operation = route.as_ref().map_or(Operation::Unknown, EntraRoute::operation);
         trace.is(operation);
-        if let Some(reply) = self.identity_faults(operation).await? {
-            return Ok(reply);
-        }
-        Ok(match route {
+        let bytes = match self.identity_faults(operation).await? {
+            Ok(bytes) => bytes,
+            Err(reply) => return Ok(reply),
+        };
+        let reply = match route {
             Some(route) => route.answer(self.emulator, base, inbound).await,
             None => EntraRoute::not_emulated(inbound),
-        })
+        };
+        Ok(reply.truncated(bytes))
     }
 
-    /// The refusal that a fault on the identity endpoints demands, in their shape.
-    async fn identity_faults(self, operation: Operation) -> Result<Option<Reply>, Dropped> {
+    /// What faults make of a request to the identity endpoints: how much of the answer is sent, if not all; or a refusal in
+    /// their shape.
+    async fn identity_faults(self, operation: Operation) -> Result<Result<Option<usize>, Reply>, Dropped> {
         let faults = self.emulator.faults();
-        let mut verdict = faults.strike_arrival(Side::Identity, self.shutdown).await;
+        let arriving = Subject::arriving(Side::Identity, None);
+        let mut verdict = faults.strike(arriving, self.shutdown).await;
         if verdict == Verdict::Proceed {
-            verdict = faults.strike_operation(operation, self.shutdown).await;
+            verdict = faults.strike(Subject { operation: Some(operation), ..arriving }, self.shutdown).await;
         }
         match verdict {
             Verdict::Drop => Err(Dropped),
-            Verdict::Proceed => Ok(None),
+            Verdict::Proceed => Ok(Ok(None)),
+            Verdict::Truncate { bytes } => Ok(Ok(Some(bytes))),
             Verdict::Refuse { status, code, inner_code: _, message, retry_after_seconds } => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 let error = code.unwrap_or_else(|| "temporarily_unavailable".to_owned());
@@ -206,7 +211,7 @@ impl Context<'_> {
                 if let Some(seconds) = retry_after_seconds {
                     reply.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
-                Ok(Some(reply))
+                Ok(Err(reply))
             }
         }
     }

@@ -2,11 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
 
 use crate::chain::chain;
@@ -20,6 +23,8 @@ pub(crate) struct Reply {
     error_code: Option<String>,
     inner_code: Option<String>,
     error_message: Option<String>,
+    /// How much of the body is sent, if not all.
+    bytes: Option<usize>,
 }
 
 impl Reply {
@@ -52,6 +57,7 @@ impl Reply {
             error_code: None,
             inner_code: None,
             error_message: None,
+            bytes: None,
         }
     }
 
@@ -93,13 +99,89 @@ impl Reply {
         self.inner_code.as_deref()
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    /// Breaks the answer off after so many bytes of its body.
+    pub(super) fn truncated(mut self, bytes: Option<usize>) -> Self {
+        self.bytes = bytes.or(self.bytes);
+        self
+    }
+
+    pub(super) fn into_response(self) -> Response<ReplyBody> {
+        let body = match self.bytes {
+            None => ReplyBody::Whole(Full::new(self.body)),
+            Some(bytes) => {
+                let announced = self.body.len();
+                ReplyBody::Broken { left: Some(self.body.slice(..bytes.min(announced))), announced, flushed: false }
+            }
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
     }
 }
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum ReplyBody {
+    /// Its beginning, and then an error, which breaks the connection off.
+    Broken {
+        /// What has not been sent of the beginning.
+        left: Option<Bytes>,
+        /// The length of the whole.
+        announced: usize,
+        /// Whether the server was given the chance to send what it has before the error comes.
+        flushed: bool,
+    },
+    Whole(Full<Bytes>),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut *self {
+            Self::Broken { left, flushed, .. } => match left.take() {
+                Some(left) => Poll::Ready(Some(Ok(Frame::data(left)))),
+                None if *flushed => Poll::Ready(Some(Err(BrokenOff))),
+                None => {
+                    *flushed = true;
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            },
+            Self::Whole(whole) => {
+                let Poll::Ready(frame) = Pin::new(whole).poll_frame(context) else { return Poll::Pending };
+                Poll::Ready(frame.map(|frame| match frame {
+                    Ok(frame) => Ok(frame),
+                    Err(never) => match never {},
+                }))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Broken { .. } => false,
+            Self::Whole(whole) => whole.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Broken { announced, .. } => SizeHint::with_exact(u64::try_from(*announced).unwrap_or(u64::MAX)),
+            Self::Whole(whole) => whole.size_hint(),
+        }
+    }
+}
+
+/// An injected fault breaks the answer off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("send the whole answer: an injected fault breaks it off")]
+pub(crate) struct BrokenOff;
 
 /// Not the body: it may carry a token or a plaintext.
 impl fmt::Debug for Reply {
@@ -109,7 +191,7 @@ impl fmt::Debug for Reply {
 }
 
 /// The answer to a request whose handling panicked.
-pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
+pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response<ReplyBody> {
     let text = match payload.downcast::<String>() {
         Ok(text) => *text,
         Err(payload) => payload.downcast_ref::<&str>().map_or_else(String::new, ToString::to_string),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{Grant, Need, ObjectKind, Question};
 use crate::emulator::{Emulator, LiveVault};
-use crate::faults::{Side, Verdict};
+use crate::faults::{Side, Subject, Verdict};
 use crate::http::api_error::ApiError;
 use crate::http::api_version::ApiVersion;
 use crate::http::assumed;
@@ -60,10 +60,12 @@ impl VaultCall<'_> {
         if is_health {
             trace.is_unaudited();
         }
-        let verdict = self.emulator.faults().strike_arrival(Side::Vault, self.shutdown).await;
-        if let Some(refusal) = refusal(verdict)? {
-            return Ok(refusal.into_reply());
-        }
+        let subject = Subject::arriving(Side::Vault, Some(self.vault.name().as_str()));
+        let verdict = self.emulator.faults().strike(subject, self.shutdown).await;
+        let bytes = match gone_on(verdict)? {
+            Ok(bytes) => bytes,
+            Err(refusal) => return Ok(refusal.into_reply()),
+        };
         // For whoever looks into a private link: no token, no rules.
         if is_health && *inbound.method() == Method::GET {
             return Ok(Reply::bytes(StatusCode::OK, Bytes::from_static(assumed::HEALTH_BODY)));
@@ -76,9 +78,9 @@ impl VaultCall<'_> {
         trace.by(&caller);
         trace.is(Operation::Unknown);
         match self.carry_out(&caller, place, address, inbound, trace).await {
-            Ok(reply) => Ok(reply),
+            Ok(reply) => Ok(reply.truncated(bytes)),
             Err(Stop::Dropped(dropped)) => Err(dropped),
-            Err(Stop::Refused(refusal)) => Ok(refusal.into_reply()),
+            Err(Stop::Refused(refusal)) => Ok(refusal.into_reply().truncated(bytes)),
         }
     }
 
@@ -103,10 +105,16 @@ impl VaultCall<'_> {
         let operation = route.operation();
         let target = Target::of(inbound.segments());
         self.throttle(operation, &target)?;
-        let verdict = self.emulator.faults().strike_operation(operation, self.shutdown).await;
-        if let Some(refusal) = refusal(verdict).map_err(Stop::Dropped)? {
-            return Err(Stop::Refused(refusal));
-        }
+        let ids = [caller.client_id.as_str(), caller.object_id.as_str()];
+        let subject = Subject {
+            side: Side::Vault,
+            operation: Some(operation),
+            vault: Some(self.vault.name().as_str()),
+            object: target.object().map(|(_, name)| name),
+            caller: &ids,
+        };
+        let verdict = self.emulator.faults().strike(subject, self.shutdown).await;
+        let bytes = gone_on(verdict).map_err(Stop::Dropped)?.map_err(Stop::Refused)?;
         route.check_version(inbound.method(), &version)?;
         let command = Command::read(route, inbound).await?;
         let grant = self.authorize(attempt, operation, &target, trace)?;
@@ -114,7 +122,7 @@ impl VaultCall<'_> {
         let Answer { reply, key_id } = view.carry_out(command).await?;
         trace.uses(key_id);
         self.tell(operation, &target);
-        Ok(with_assignment(reply, grant))
+        Ok(with_assignment(reply, grant).truncated(bytes))
     }
 
     /// Counts the request against the limits.
@@ -208,10 +216,12 @@ impl From<ApiError> for Stop {
     }
 }
 
-fn refusal(verdict: Verdict) -> Result<Option<ApiError>, Dropped> {
+/// How much of the answer is sent, if not all; or the refusal that a fault demands.
+fn gone_on(verdict: Verdict) -> Result<Result<Option<usize>, ApiError>, Dropped> {
     match verdict {
         Verdict::Drop => Err(Dropped),
-        verdict => Ok(ApiError::fault(verdict)),
+        Verdict::Truncate { bytes } => Ok(Ok(Some(bytes))),
+        verdict => Ok(ApiError::fault(verdict).map_or(Ok(None), Err)),
     }
 }
 

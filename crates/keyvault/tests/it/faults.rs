@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use keyvault::{Fault, FaultEffect, FaultTarget, Operation};
+use keyvault::{Fault, FaultEffect, Operation};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::stack::{Stack, VAULT, eventually, json_of};
+use crate::stack::{CLIENT_ID, Stack, VAULT, client, eventually, json_of};
 
 fn refuse(status: u16) -> FaultEffect {
     FaultEffect::Refuse { status, code: None, inner_code: None, message: None, retry_after_seconds: None }
@@ -43,6 +43,54 @@ async fn a_dropped_connection_gives_no_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_may_break_off_in_the_middle() {
+    let stack = Stack::start().await;
+    stack.token().await;
+    let whole = stack.bare("GET", "/keys").await.1.to_string().len();
+    let old = client(&stack.authority, stack.tls).http1_only().build().unwrap();
+    for (client, bytes) in [(&old, 5), (&old, 0)] {
+        let fault = Fault { count: NonZeroU32::new(1), ..Fault::new(FaultEffect::Truncate { bytes }) };
+        stack.control.inject(fault).unwrap();
+        let request = client.get(format!("{VAULT}/keys?api-version=7.4")).bearer_auth(stack.token().await);
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.content_length(), u64::try_from(whole).ok(), "it announces more than comes");
+        let mut read = 0;
+        let error = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => read += chunk.len(),
+                Ok(None) => panic!("the answer ended as if it were whole"),
+                Err(error) => break error,
+            }
+        };
+        assert!(read <= bytes, "{read} bytes came: {error:?}");
+    }
+    // HTTP/2 resets the stream, before the head of the answer if that has not been sent.
+    let fault = Fault { count: NonZeroU32::new(1), ..Fault::new(FaultEffect::Truncate { bytes: 5 }) };
+    stack.control.inject(fault).unwrap();
+    let request = stack.client.get(format!("{VAULT}/keys?api-version=7.4")).bearer_auth(stack.token().await);
+    let read = async { request.send().await?.bytes().await };
+    read.await.expect_err("the stream is reset");
+}
+
+#[tokio::test]
+async fn a_fault_on_one_key_of_one_caller_spares_the_others() {
+    let stack = Stack::start().await;
+    stack.create("kms").await;
+    let fault = Fault {
+        object: Some("KMS".to_owned()),
+        caller: Some(CLIENT_ID.to_owned()),
+        vault: Some("kyanite".to_owned()),
+        ..Fault::new(refuse(503))
+    };
+    let id = stack.control.inject(fault).unwrap();
+    assert_eq!(stack.bare("GET", "/keys/kms").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(stack.bare("GET", "/keys/other").await.0, StatusCode::NOT_FOUND);
+    stack.control.clear(id);
+    assert_eq!(stack.bare("GET", "/keys/kms").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_hang_lasts_until_it_is_cleared() {
     let stack = Stack::start().await;
     stack.token().await;
@@ -60,7 +108,7 @@ async fn an_outage_of_everything_reaches_every_endpoint() {
     let stack = Stack::start().await;
     stack.token().await;
     let count = NonZeroU32::new(3);
-    stack.control.inject(Fault { target: FaultTarget::Everything, effect: refuse(503), count }).unwrap();
+    stack.control.inject(Fault { count, ..Fault::new(refuse(503)) }).unwrap();
     assert_eq!(stack.bare("GET", "/keys").await.0, StatusCode::SERVICE_UNAVAILABLE);
     let token = stack.token_request(&[("scope", "https://vault.azure.net/.default")]).send().await.unwrap();
     assert_eq!(json_of(token).await.1["error"], "temporarily_unavailable");

@@ -192,7 +192,8 @@ impl Stack {
 
     /// Injects a fault on one operation.
     pub(crate) fn inject(&self, operation: Operation, effect: FaultEffect, count: Option<u32>) -> keyvault::FaultId {
-        let fault = Fault { target: FaultTarget::Operation(operation), effect, count: count.and_then(NonZeroU32::new) };
+        let target = FaultTarget::Operation(operation);
+        let fault = Fault { target, count: count.and_then(NonZeroU32::new), ..Fault::new(effect) };
         self.control.inject(fault).unwrap()
     }
 }

@@ -265,27 +265,25 @@ impl Lab {
 
 /// A story's fault as the vault's control door takes it.
 fn emulated(fault: &VaultFault) -> keyvault::Fault {
-    keyvault::Fault {
-        target: match fault.on {
-            FaultTarget::Decrypt => keyvault::FaultTarget::Operation(keyvault::Operation::KeyDecrypt),
-            FaultTarget::Encrypt => keyvault::FaultTarget::Operation(keyvault::Operation::KeyEncrypt),
-            FaultTarget::Everything => keyvault::FaultTarget::Everything,
-            FaultTarget::Identity => keyvault::FaultTarget::Identity,
+    let target = match fault.on {
+        FaultTarget::Decrypt => keyvault::FaultTarget::Operation(keyvault::Operation::KeyDecrypt),
+        FaultTarget::Encrypt => keyvault::FaultTarget::Operation(keyvault::Operation::KeyEncrypt),
+        FaultTarget::Everything => keyvault::FaultTarget::Everything,
+        FaultTarget::Identity => keyvault::FaultTarget::Identity,
+    };
+    let effect = match &fault.effect {
+        FaultEffect::Delay(by) => keyvault::FaultEffect::Delay { millis: millis(by.duration()) },
+        FaultEffect::Drop => keyvault::FaultEffect::Drop,
+        FaultEffect::Hang => keyvault::FaultEffect::Hang,
+        FaultEffect::Refuse(status) => keyvault::FaultEffect::Refuse {
+            status: *status,
+            code: None,
+            inner_code: None,
+            message: None,
+            retry_after_seconds: None,
         },
-        effect: match &fault.effect {
-            FaultEffect::Delay(by) => keyvault::FaultEffect::Delay { millis: millis(by.duration()) },
-            FaultEffect::Drop => keyvault::FaultEffect::Drop,
-            FaultEffect::Hang => keyvault::FaultEffect::Hang,
-            FaultEffect::Refuse(status) => keyvault::FaultEffect::Refuse {
-                status: *status,
-                code: None,
-                inner_code: None,
-                message: None,
-                retry_after_seconds: None,
-            },
-        },
-        count: fault.times,
-    }
+    };
+    keyvault::Fault { target, count: fault.times, ..keyvault::Fault::new(effect) }
 }
 
 /// To the second: the fraction is the real clock's.
