@@ -14,10 +14,15 @@ pub(crate) fn interrupt() -> Result<CancellationToken, Failure> {
         signals.recv().await;
         fired.cancel();
         signals.recv().await;
-        // What a child's guard and the next start clear away.
-        std::process::abort();
+        end_at_once();
     });
     Ok(token)
+}
+
+/// What is left behind is cleared away by the guard of each child, and by the next start.
+#[expect(clippy::exit, reason = "somebody who presses Ctrl-C twice does not want to wait for anything")]
+fn end_at_once() {
+    std::process::exit(INTERRUPTED);
 }
 
 struct Signals {
@@ -39,3 +44,6 @@ impl Signals {
         }
     }
 }
+
+/// What a shell reports for a process that SIGINT ended.
+const INTERRUPTED: i32 = 130;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::kyanite::{Home, docker_answers, text};
+use crate::kyanite::{Home, docker_answers, text, until};
 
 #[test]
 fn kubectl_and_etcdctl_see_a_cluster_that_encrypts() {
@@ -111,5 +111,20 @@ fn auto_takes_containers_where_it_can() {
     let status: serde_json::Value = serde_json::from_str(&home.good(&["status", "--output", "json"])).unwrap();
     assert_eq!(status["etcd"]["backend"], if docker_answers() { "container" } else { "process" });
     stack.kubectl(&["create", "secret", "generic", "a", "--from-literal=k=v"]);
+    assert_eq!(stack.interrupt().code(), Some(0));
+}
+
+#[test]
+fn a_program_gets_json_and_silence() {
+    let home = Home::new();
+    let output = home.path().join("stdout.json");
+    let stack = home.start_with(&["up", "--etcd", "process", "--quiet", "--output", "json"], |command| {
+        command.stdout(std::fs::File::create(&output).unwrap());
+    });
+    let ready = stack.ready();
+    until("it is printed", || std::fs::read(&output).is_ok_and(|text| text.ends_with(b"}\n")));
+    let printed: serde_json::Value = serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap();
+    assert_eq!(printed, ready);
+    assert_eq!(stack.log(), "");
     assert_eq!(stack.interrupt().code(), Some(0));
 }
