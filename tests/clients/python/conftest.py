@@ -22,6 +22,11 @@ def _ready() -> dict:
 READY = _ready()
 os.environ.update(READY["env"])
 
+# Only now: the SDKs look at the environment when they are imported.
+from azure.identity import ClientSecretCredential, ManagedIdentityCredential  # noqa: E402
+from azure.keyvault.keys import KeyClient  # noqa: E402
+from azure.keyvault.secrets import SecretClient  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def ready() -> dict:
@@ -37,3 +42,35 @@ def vault_url(ready) -> str:
 def name() -> str:
     """A name that no other test uses, so that a stack can be tested twice."""
     return f"py-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def secret_credential(ready):
+    told = ready["credentials"]
+    secret = pathlib.Path(told["client_secret_file"]).read_text().strip()
+    return ClientSecretCredential(told["tenant_id"], told["client_id"], secret)
+
+
+@pytest.fixture(scope="session", params=["client secret", "managed identity"])
+def credential(request, secret_credential):
+    """Both ways to a token; the machine's goes to 169.254.169.254 through HTTP_PROXY."""
+    return secret_credential if request.param == "client secret" else ManagedIdentityCredential()
+
+
+@pytest.fixture
+def keys(vault_url, credential):
+    with KeyClient(vault_url, credential) as client:
+        yield client
+
+
+@pytest.fixture
+def one(vault_url, secret_credential):
+    """For what does not depend on the credential."""
+    with KeyClient(vault_url, secret_credential) as client:
+        yield client
+
+
+@pytest.fixture
+def secrets(vault_url, secret_credential):
+    with SecretClient(vault_url, secret_credential) as client:
+        yield client

@@ -3,10 +3,7 @@
 What the SDK would do by itself is crossed over with `cryptography`: blocks that one of them makes, the other opens.
 """
 
-import datetime
 import hashlib
-import pathlib
-import urllib.parse
 
 import pytest
 from azure.core.exceptions import (
@@ -15,12 +12,13 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceNotFoundError,
 )
-from azure.core.rest import HttpRequest
 from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 from azure.keyvault.keys import ApiVersion, KeyClient, KeyOperation
 from azure.keyvault.keys.crypto import CryptographyClient, EncryptionAlgorithm, KeyWrapAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from vault import in_hours, inner_code, raw
 
 # The digest of OAEP, or None for PKCS #1 v1.5.
 ALGORITHMS = {
@@ -29,42 +27,6 @@ ALGORITHMS = {
     EncryptionAlgorithm.rsa_oaep_256: hashes.SHA256,
 }
 SIZES = [2048, 3072, 4096]
-
-
-@pytest.fixture(scope="session")
-def secret_credential(ready):
-    told = ready["credentials"]
-    secret = pathlib.Path(told["client_secret_file"]).read_text().strip()
-    return ClientSecretCredential(told["tenant_id"], told["client_id"], secret)
-
-
-@pytest.fixture(scope="session", params=["client secret", "managed identity"])
-def credential(request, secret_credential):
-    """Both ways to a token; the machine's goes to 169.254.169.254 through HTTP_PROXY."""
-    return secret_credential if request.param == "client secret" else ManagedIdentityCredential()
-
-
-@pytest.fixture
-def keys(vault_url, credential):
-    with KeyClient(vault_url, credential) as client:
-        yield client
-
-
-@pytest.fixture
-def one(vault_url, secret_credential):
-    """For what does not depend on the credential."""
-    with KeyClient(vault_url, secret_credential) as client:
-        yield client
-
-
-def in_hours(hours: float) -> datetime.datetime:
-    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-    return now + datetime.timedelta(hours=hours)
-
-
-def inner_code(error: HttpResponseError) -> str:
-    inner = error.model.error.inner_error if getattr(error, "model", None) else error.error.innererror
-    return inner["code"] if isinstance(inner, dict) else inner.code
 
 
 def public_key(key) -> rsa.RSAPublicKey:
@@ -245,11 +207,3 @@ class TestIdentity:
         key = client.create_rsa_key(name)
         assert client.get_key(name).id == key.id
         assert [item.name for item in client.list_properties_of_keys() if item.name == name] == [name]
-
-
-def raw(client: KeyClient, path: str, body: dict) -> dict:
-    """One operation of the vault that the SDK would do locally, by the SDK's own pipeline."""
-    url = f"{client.vault_url.rstrip('/')}/{urllib.parse.quote(path)}?api-version=2016-10-01"
-    response = client.send_request(HttpRequest("POST", url, json=body))
-    response.raise_for_status()
-    return response.json()
