@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum Difference {
     /// Input that cannot succeed is sent to the vault all the same.
     Checks,
-    /// Every failure has the gRPC code Unknown.
+    /// Every failure but a missed deadline has the gRPC code Unknown.
     Codes,
     /// Decrypt works with the key version that is encrypted with, and with no other.
     Decrypt,

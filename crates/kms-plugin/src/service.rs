@@ -34,8 +34,10 @@ pub async fn serve(listener: Listener, plugin: Plugin, shutdown: CancellationTok
         .serve_with_incoming_shutdown(listener, shutdown.clone().cancelled_owned());
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        ended = serving.as_mut() => return ended.map_err(|source| ServeError { source }),
+        // Without connections the server ends at once with the signal: that is no end by itself.
+        biased;
         () = shutdown.cancelled() => info!(target: ALWAYS, "received shutdown signal"),
+        ended = serving.as_mut() => return ended.map_err(|source| ServeError { source }),
     }
     // A connection that stays open although its calls are done must not keep the process.
     let ended = timeout(GRACE, serving).await;
@@ -86,9 +88,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Differs: every failure of Azure's plugin has the code Unknown.
+    /// Differs: every failure of Azure's plugin has the code Unknown, but for a deadline, which gRPC itself tells.
     fn code(&self, class: FailureClass) -> Code {
-        if self.plugin.inner.is_like_azure(Difference::Codes) {
+        if self.plugin.inner.is_like_azure(Difference::Codes) && class != FailureClass::TimedOut {
             return Code::Unknown;
         }
         match class {
