@@ -3,6 +3,7 @@
 What the SDK would do by itself is crossed over with `cryptography`: blocks that one of them makes, the other opens.
 """
 
+import datetime
 import hashlib
 
 import pytest
