@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Status(commands::status::Status),
     Clock(commands::clock::Clock),
     Fault(commands::fault::Fault),
+    Audit(commands::audit::Audit),
     Doctor(commands::doctor::Doctor),
     Vault(Box<commands::vault::Vault>),
     Plugin(Box<commands::plugin::Plugin>),

@@ -26,7 +26,7 @@ pub(crate) struct Fault {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Injects a fault into the vault or the token endpoints and prints its id
-    Add(Add),
+    Add(Box<Add>),
     /// Clears a fault, or all of them
     Clear {
         /// The fault's id; without it all are cleared
@@ -61,9 +61,24 @@ struct Add {
     /// What it strikes: everything, vault, identity, or an operation such as `KeyEncrypt`
     #[arg(long, value_name = "TARGET", default_value = "everything")]
     on: String,
+    /// Only requests to this vault
+    #[arg(long, value_name = "NAME")]
+    vault: Option<String>,
+    /// Only requests about this key or secret
+    #[arg(long, value_name = "NAME")]
+    object: Option<String>,
+    /// Only requests of the principal with this client id or object id
+    #[arg(long, value_name = "ID")]
+    caller: Option<String>,
     /// How many requests it strikes; without it all, until it is cleared
     #[arg(long, value_name = "N")]
     count: Option<NonZeroU32>,
+    /// Strikes only each N-th request
+    #[arg(long, value_name = "N")]
+    every: Option<NonZeroU32>,
+    /// How long it lasts on the stack's clock, in seconds
+    #[arg(long = "for", value_name = "SECONDS")]
+    for_seconds: Option<u32>,
     #[command(flatten)]
     effect: Effect,
     /// `error.code` of a refusal
@@ -95,6 +110,9 @@ struct Effect {
     /// Answers with this HTTP status
     #[arg(long, value_name = "STATUS")]
     refuse: Option<u16>,
+    /// Breaks the answer off after this much of its body
+    #[arg(long, value_name = "BYTES")]
+    truncate: Option<usize>,
 }
 
 pub(crate) async fn run(fault: Fault, printer: Printer) -> Result<Exit, Failure> {
@@ -140,6 +158,7 @@ impl Add {
                 "message": self.message,
                 "retry_after_seconds": self.retry_after,
             } }),
+            Effect { truncate: Some(bytes), .. } => json!({ "truncate": { "bytes": bytes } }),
             Effect { drop: true, .. } => json!("drop"),
             Effect { .. } => json!("hang"),
         };
@@ -147,7 +166,16 @@ impl Add {
             "everything" | "identity" | "vault" => Value::from(self.on.as_str()),
             operation => json!({ "operation": operation }),
         };
-        let fault = json!({ "target": target, "effect": effect, "count": self.count });
+        let fault = json!({
+            "target": target,
+            "effect": effect,
+            "count": self.count,
+            "every": self.every,
+            "for_seconds": self.for_seconds,
+            "vault": self.vault,
+            "object": self.object,
+            "caller": self.caller,
+        });
         serde_json::from_value(fault).map_err(|error| {
             Failure::usage(anyhow::Error::new(error).context(format!("understand the fault on {}", self.on)))
         })

@@ -2,6 +2,7 @@
 
 mod alone;
 pub(crate) mod apiserver;
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod doctor;
@@ -29,6 +30,7 @@ use crate::printer::Printer;
 pub(crate) async fn run(cli: Cli, printer: Printer) -> Result<Exit, Failure> {
     match cli.command {
         Command::Apiserver(apiserver) => apiserver::run(apiserver, printer).await,
+        Command::Audit(audit) => audit::run(audit, printer).await,
         Command::Check(check) => check::run(&check, printer),
         Command::Clock(clock) => clock::run(clock, printer).await,
         Command::Doctor(doctor) => doctor::run(doctor, printer).await,

@@ -27,6 +27,16 @@ fn a_stack_is_found_looked_at_and_steered() {
     assert!(!stack.try_kubectl(&["get", "secret", "a"]).status.success());
     home.good(&["fault", "start", "plugin"]);
 
+    // What all of this looked like from the vault.
+    let encrypted = home.good(&["audit", "--operation", "KeyEncrypt", "--last", "1"]);
+    let words: Vec<_> = encrypted.split_whitespace().skip(1).take(4).collect();
+    assert_eq!(words, ["200", "KeyEncrypt", "22222222-2222-4222-8222-222222222222", "127.0.0.1"], "{encrypted}");
+    let records = home.good(&["audit", "--failed", "--output", "json"]);
+    let record: serde_json::Value = serde_json::from_str(records.lines().next().unwrap()).unwrap();
+    assert_eq!((&record["category"], &record["resultType"]), (&"AuditEvent".into(), &"Failed".into()));
+    assert!(home.good(&["audit", "--events"]).contains("KeyNewVersionCreated"));
+    assert_eq!(home.good(&["audit", "--caller", "nobody"]), "");
+
     // By name, from elsewhere.
     let elsewhere = Home::new();
     let named = stack.ready_file().display().to_string();

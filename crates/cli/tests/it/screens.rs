@@ -6,7 +6,7 @@ use crate::kyanite::{Home, search_path, text};
 fn help() {
     let home = Home::new();
     insta::assert_snapshot!("help", home.good(&["--help"]));
-    for command in ["up", "env", "status", "clock", "fault", "doctor", "vault", "plugin", "apiserver"] {
+    for command in ["up", "env", "status", "clock", "fault", "audit", "doctor", "vault", "plugin", "apiserver"] {
         insta::assert_snapshot!(format!("help_{command}"), home.good(&[command, "--help"]));
     }
     insta::assert_snapshot!("help_fault_add", home.good(&["fault", "add", "--help"]));

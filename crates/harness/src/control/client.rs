@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use keyvault::{Fault, FaultId};
+use keyvault::{AuditRecord, Fault, FaultId, GridEvent};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -82,6 +82,24 @@ impl ControlClient {
             None => "/faults".to_owned(),
         };
         send(self.request(Method::DELETE, &path)).await.map(drop)
+    }
+
+    /// The vaults' audit log: the latest 10,000 records, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`].
+    pub async fn audit(&self) -> Result<Vec<AuditRecord>, ControlError> {
+        json(send(self.request(Method::GET, "/audit")).await?).await
+    }
+
+    /// The vaults' events as Event Grid would deliver them: the latest 10,000, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`].
+    pub async fn events(&self) -> Result<Vec<GridEvent>, ControlError> {
+        json(send(self.request(Method::GET, "/events")).await?).await
     }
 
     /// Stops a part.

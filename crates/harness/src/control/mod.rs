@@ -10,7 +10,7 @@ mod wire;
 
 pub use client::{ControlClient, ControlError};
 // What the vault's faults and versions look like is the vault's own business; the door only passes it on.
-pub use keyvault::{Fault as VaultFault, FaultId, InjectedFault, KeyVersionInfo, RequestCount};
+pub use keyvault::{AuditRecord, Fault as VaultFault, FaultId, GridEvent, InjectedFault, KeyVersionInfo, RequestCount};
 pub(crate) use server::serve;
 pub use status::{
     ApiServerStatus, ClockStatus, EtcdStatus, GatewayStatus, KeyStatus, PluginStatus, Status, VaultStatus,

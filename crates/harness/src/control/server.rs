@@ -6,6 +6,8 @@
 //! | `POST /clock/advance {"seconds": n}` | moves the clock |
 //! | `POST /faults` a fault, `DELETE /faults`, `DELETE /faults/{id}` | the vault's faults |
 //! | `POST /parts/{part}/stop`, `start`, `restart` | one part alone |
+//! | `GET /audit`, `GET /events` | the vaults' audit log and Event Grid's events, oldest first |
+//! | `POST /vault` a [`ControlCommand`] | principals, roles, policies, network rules, limits |
 //! | `POST /shutdown` | ends the stack |
 
 use std::sync::Arc;
@@ -18,10 +20,10 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use keyvault::{Fault, FaultId};
+use keyvault::{ControlCommand, Fault, FaultId};
 use tokio::net::TcpListener;
 
-use super::wire::{Advance, Advanced, Injected, Refusal};
+use super::wire::{Advance, Advanced, Applied, Injected, Refusal};
 use crate::etcd::chain;
 use crate::stack::{Part, Stack, StackError, Token, WeakStack};
 
@@ -32,6 +34,9 @@ pub(crate) async fn serve(listener: TcpListener, stack: WeakStack, token: Arc<To
         .route("/clock/advance", post(advance))
         .route("/faults", post(inject).delete(clear_all))
         .route("/faults/{id}", delete(clear))
+        .route("/audit", get(audit))
+        .route("/events", get(events))
+        .route("/vault", post(command))
         .route("/parts/{part}/{action}", post(act))
         .route("/shutdown", post(end))
         .fallback(unknown)
@@ -131,6 +136,24 @@ async fn clear(State(door): State<Door>, id: Result<Path<FaultId>, PathRejection
     } else {
         Err(Refused::new(StatusCode::NOT_FOUND, "there is no fault with this id"))
     }
+}
+
+async fn audit(State(door): State<Door>) -> Result<Response, Refused> {
+    Ok(Json(door.stack()?.vault_control().await?.audit(usize::MAX)).into_response())
+}
+
+async fn events(State(door): State<Door>) -> Result<Response, Refused> {
+    Ok(Json(door.stack()?.vault_control().await?.events(usize::MAX)).into_response())
+}
+
+async fn command(
+    State(door): State<Door>,
+    body: Result<Json<ControlCommand>, JsonRejection>,
+) -> Result<Response, Refused> {
+    let Json(command) = body?;
+    let done = door.stack()?.vault_control().await?.apply(command);
+    let assignment = done.map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    Ok(Json(Applied { assignment }).into_response())
 }
 
 async fn clear_all(State(door): State<Door>) -> Result<Response, Refused> {

@@ -1,7 +1,7 @@
 //! The bodies of the control door's requests and answers.
 
 use jiff::Timestamp;
-use keyvault::FaultId;
+use keyvault::{AssignmentId, FaultId};
 use serde::{Deserialize, Serialize};
 
 /// `POST /clock/advance`.
@@ -22,6 +22,13 @@ pub(super) struct Advanced {
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Injected {
     pub(super) id: FaultId,
+}
+
+/// The answer to a change of who may call the vaults, from where and how often.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Applied {
+    /// The role assignment that was made, if one was.
+    pub(super) assignment: Option<AssignmentId>,
 }
 
 /// Every answer that is no success.

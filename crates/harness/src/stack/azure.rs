@@ -131,6 +131,8 @@ fn emulator_config(config: &StackConfig, secrets: &Secrets, data_dir: PathBuf) -
             ),
         ],
         identity_header: Some(secret(&secrets.identity_header)),
+        audit_log: Some(data_dir.join("audit.jsonl")),
+        event_log: Some(data_dir.join("events.jsonl")),
         data_dir: Some(data_dir),
         ..keyvault::Config::new(config.tenant_id, config.clock.clone())
     })
