@@ -57,9 +57,15 @@ bench:
     cargo build --release --locked --package cli
     cargo bench --locked --package cli
 
+# the KMS plugin beside the bare vault and Azure's own plugin
+bench-plugin:
+    cargo build --release --locked --package cli
+    tests/clients/azure-plugin/build .kyanite/azure-kms
+    KYANITE=$PWD/target/release/kyanite KYANITE_AZURE_PLUGIN=$PWD/.kyanite/azure-kms cargo bench --locked --package kms-plugin
+
 # sealing and opening beside the bare cipher
 bench-envelope:
-    cargo bench --locked --package envelope
+    cargo bench --locked --package envelope --bench seal
 
 # ten seconds of mutated input for each reader of foreign bytes, from a corpus that is checked in
 fuzz-smoke:

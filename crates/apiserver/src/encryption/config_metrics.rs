@@ -82,3 +82,74 @@ impl ConfigMetrics {
 }
 
 const RELOAD_LABELS: [&str; 2] = ["apiserver_id_hash", "status"];
+
+#[cfg(test)]
+mod tests {
+    use prometheus::{Encoder as _, Registry};
+
+    use super::*;
+
+    struct Recorded {
+        metrics: ConfigMetrics,
+        registry: Registry,
+    }
+
+    impl Recorded {
+        fn new() -> Self {
+            let (metrics, registry) = (ConfigMetrics::new("sha256:server".into()).unwrap(), Registry::new());
+            for collector in metrics.collectors() {
+                registry.register(collector).unwrap();
+            }
+            Self { metrics, registry }
+        }
+
+        fn lines(&self) -> Vec<String> {
+            let mut text = Vec::new();
+            prometheus::TextEncoder::new().encode(&self.registry.gather(), &mut text).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.map(|line| line.trim_start_matches("apiserver_encryption_config_controller_").to_owned()).collect()
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_700_000_000).unwrap()
+    }
+
+    #[test]
+    fn test_record_encryption_config_automatic_reload_failure() {
+        let recorded = Recorded::new();
+        recorded.metrics.failed_to_reload(now());
+        assert_eq!(
+            recorded.lines(),
+            [
+                "automatic_reload_last_timestamp_seconds{apiserver_id_hash=\"sha256:server\",status=\"failure\"} 1700000000",
+                "automatic_reloads_total{apiserver_id_hash=\"sha256:server\",status=\"failure\"} 1"
+            ]
+        );
+    }
+
+    /// Also `TestEncryptionConfigAutomaticReloadLastTimestampSeconds`.
+    #[test]
+    fn test_record_encryption_config_automatic_reload_success() {
+        let recorded = Recorded::new();
+        recorded.metrics.reloaded("sha256:file", now());
+        assert_eq!(
+            recorded.lines(),
+            [
+                "automatic_reload_last_timestamp_seconds{apiserver_id_hash=\"sha256:server\",status=\"success\"} 1700000000",
+                "automatic_reloads_total{apiserver_id_hash=\"sha256:server\",status=\"success\"} 1",
+                "last_config_info{apiserver_id_hash=\"sha256:server\",hash=\"sha256:file\"} 1"
+            ]
+        );
+    }
+
+    #[test]
+    fn test_record_encryption_config_automatic_reload_success_stale_metric_cleanup() {
+        let recorded = Recorded::new();
+        recorded.metrics.applied("sha256:first");
+        recorded.metrics.reloaded("sha256:second", now());
+        let info: Vec<_> = recorded.lines().into_iter().filter(|line| line.starts_with("last_config_info")).collect();
+        assert_eq!(info, ["last_config_info{apiserver_id_hash=\"sha256:server\",hash=\"sha256:second\"} 1"]);
+    }
+}

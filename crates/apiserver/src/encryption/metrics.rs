@@ -304,3 +304,58 @@ const OPERATIONS_HELP: &str = "[ALPHA] Total number of transformations. Successf
      failures using the transformation_type (e.g., from_storage for decryption and to_storage for \
      encryption). Additionally, these fields can be used to ensure that the correct transformers are \
      applied to each resource.";
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Encoder as _;
+
+    use super::*;
+
+    fn series(registry: &Registry, name: &str) -> Vec<String> {
+        let mut text = Vec::new();
+        prometheus::TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+    }
+
+    fn key_id(number: usize) -> KeyId {
+        KeyId::new(number.to_string()).unwrap()
+    }
+
+    fn provider() -> ProviderName {
+        ProviderName::new("panda").unwrap()
+    }
+
+    /// As upstream's tests `TestRecordKeyID_Serial` and `TestRecordKeyIDLRUKey`: a hundred label sets stay, those used last.
+    #[test]
+    fn test_record_key_id_serial() {
+        let (registry, now) = (Registry::new(), Timestamp::UNIX_EPOCH);
+        let metrics = Metrics::register(&registry);
+        for number in 0..60 {
+            for direction in [Direction::FromStorage, Direction::ToStorage] {
+                metrics.key_id_used(direction, &provider(), &key_id(number), now);
+            }
+        }
+        for name in ["total", "last_timestamp_seconds"] {
+            let series = series(&registry, &format!("apiserver_envelope_encryption_key_id_hash_{name}{{"));
+            assert_eq!(series.len(), 100, "{name}");
+            assert!(!series.iter().any(|line| line.contains(&key_id(0).hash())), "the first are gone");
+            assert!(series.iter().any(|line| line.contains(&key_id(59).hash())));
+        }
+        metrics.key_id_used(Direction::ToStorage, &provider(), &key_id(59), now);
+        let total = series(&registry, "apiserver_envelope_encryption_key_id_hash_total{");
+        assert_eq!(total.iter().filter(|line| line.ends_with(" 2")).count(), 1, "each set counts for itself");
+    }
+
+    #[test]
+    fn test_record_key_id_from_status() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry);
+        for number in 0..110 {
+            metrics.status_key_id(&provider(), &key_id(number), Timestamp::from_second(1_700_000_000).unwrap());
+        }
+        let series = series(&registry, "apiserver_envelope_encryption_key_id_hash_status_last_timestamp_seconds{");
+        assert_eq!(series.len(), 100);
+        assert!(series.iter().all(|line| line.ends_with("} 1700000000")), "{series:?}");
+    }
+}

@@ -28,4 +28,6 @@ mod redaction;
 #[cfg(test)]
 mod upstream;
 #[cfg(test)]
+mod upstream_page;
+#[cfg(test)]
 mod vectors;

@@ -194,3 +194,45 @@ async fn test_invalid_configuration() {
     assert_eq!(server.seal("secrets", KEY, b"plain").await.unwrap(), b"plain");
     world.registry = prometheus::Registry::new();
 }
+
+/// Only what went well is timed.
+#[tokio::test]
+async fn test_latency() {
+    let mut world = World::new();
+    let config = world.config(&format!("[{AES_GCM}]"));
+    let server = world.server_with(config, &CancellationToken::new()).await;
+    let stored = server.seal("secrets", KEY, b"plain").await.unwrap();
+    server.open("secrets", "/elsewhere", &stored).await.unwrap_err();
+    let count = "storage_transformation_duration_seconds_count";
+    let line = |direction: &str, prefix: &str, times: u64| {
+        format!("{count}{{transformation_type=\"{direction}\",transformer_prefix=\"{prefix}\"}} {times}")
+    };
+    let written = [line("to_storage", "k8s:enc:aesgcm:v1:", 1), line("to_storage", "key1:", 1)];
+    assert_eq!(world.metrics(&[count]), written);
+    server.open("secrets", KEY, &stored).await.unwrap();
+    let read = [line("from_storage", "k8s:enc:aesgcm:v1:", 1), line("from_storage", "key1:", 1)];
+    assert_eq!(world.metrics(&[count]), [read, written].concat());
+}
+
+#[tokio::test]
+async fn test_grpc_service() {
+    let mut world = World::new();
+    let _plugin = world.plugin_up().await;
+    let stored = world.server().await.seal("secrets", KEY, b"plain").await.unwrap();
+    let server = world.server().await;
+    assert_eq!(server.open("secrets", KEY, &stored).await.unwrap().plain, b"plain");
+    let calls = ["status", "encrypt", "decrypt"].map(|call| world.plugin.count(call));
+    assert_eq!(calls, [2, 2, 1], "each server asks for Status and Encrypt, the second for Decrypt");
+}
+
+#[tokio::test]
+async fn test_grpc_service_concurrent_access() {
+    let mut world = World::new();
+    let _plugin = world.plugin_up().await;
+    let stored = world.server().await.seal("secrets", KEY, b"plain").await.unwrap();
+    let server = world.server().await;
+    let reads = futures::future::join_all((0..100).map(|_| server.open("secrets", KEY, &stored)));
+    for opened in reads.await {
+        assert_eq!(opened.unwrap().plain, b"plain");
+    }
+}

@@ -45,7 +45,7 @@ async fn each_code_is_told_as_go_tells_it_and_asked_again() {
 }
 
 #[tokio::test]
-async fn a_hanging_plugin_ends_at_the_deadline() {
+async fn test_timeouts() {
     let mut world = World::impatient();
     let _plugin = world.plugin_up().await;
     let stored = stored(&mut world).await;

@@ -4,6 +4,7 @@ mod contract;
 mod counterparts;
 mod decrypt;
 mod metrics;
+mod model;
 mod outage;
 mod plugin;
 mod providers;

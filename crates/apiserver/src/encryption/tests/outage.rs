@@ -76,7 +76,7 @@ async fn a_server_that_starts_without_its_plugin_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_call_waits_for_a_plugin_that_comes_up_in_time() {
+async fn test_kms_plugin_late_start() {
     let mut world = World::new();
     let endpoint = world.endpoint.clone();
     let plugin = world.plugin.clone();
@@ -91,7 +91,7 @@ async fn a_call_waits_for_a_plugin_that_comes_up_in_time() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_restarts_between_two_calls_is_not_noticed() {
+async fn test_intermittent_connection_loss() {
     let mut world = World::new();
     let mut plugin = world.plugin_up().await;
     let server = world.server().await;

@@ -127,7 +127,7 @@ async fn a_cached_data_key_needs_no_plugin() {
 }
 
 #[tokio::test]
-async fn failures_are_told_and_counted_with_their_codes() {
+async fn test_totals() {
     let mut world = World::new();
     let _plugin = world.plugin_up().await;
     let server = server(&mut world, NO_CACHE).await;
