@@ -19,6 +19,8 @@ mod keys;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod persistence;
 #[cfg(test)]
 mod protocol;
