@@ -243,7 +243,7 @@ async fn processes(
     let binary = find_binary(config).await?;
     progress.start_etcd(Backend::Process, config.members);
     let directory = config.data_dir.clone().unwrap_or_else(|| stack.path().join("etcd"));
-    let started = stop_at(cancel, Processes::start(config, binary, directory)).await??;
+    let started = Processes::start(config, binary, directory, cancel).await?;
     Ok(Cluster::Processes(started))
 }
 

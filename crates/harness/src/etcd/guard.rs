@@ -9,10 +9,12 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
 
 /// A guarded process. Dropping it kills the process.
 #[derive(Debug)]
@@ -48,11 +50,17 @@ impl Guarded {
         self.child.try_wait()
     }
 
-    /// Kills the program and waits until it is gone.
+    /// Kills the program and waits until it is gone, so that nothing writes any more where it wrote.
     pub(super) async fn kill(&mut self) {
-        self.signal();
+        // By the reader, as if this process had ended: the shell ends only after it has collected the program.
         self.pipe = None;
-        if let Err(error) = self.child.wait().await {
+        let ended = if let Ok(ended) = timeout(KILL_WITHIN, self.child.wait()).await {
+            ended
+        } else {
+            self.signal();
+            self.child.wait().await
+        };
+        if let Err(error) = ended {
             tracing::warn!(%error, "cannot wait for the end of etcd");
         }
         self.group = None;
@@ -73,6 +81,9 @@ impl Drop for Guarded {
     }
 }
 
+/// The reader is a shell that has nothing to do but this.
+const KILL_WITHIN: Duration = Duration::from_secs(2);
+
 /// Descriptor 3 is the pipe: a shell gives jobs in the background an empty standard input.
 const GUARD: &str = r#"
 exec 3<&0 </dev/null
@@ -89,7 +100,6 @@ exit "$status"
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
 
     use super::*;
 
@@ -105,7 +115,7 @@ mod tests {
 
     async fn until(what: &str, condition: impl Fn() -> bool) {
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
-        tokio::time::timeout(Duration::from_secs(10), async {
+        timeout(Duration::from_secs(10), async {
             while !condition() {
                 ticks.tick().await;
             }
@@ -131,7 +141,7 @@ mod tests {
         assert!(alive(&pid));
         assert!(guarded.exit().unwrap().is_none());
         guarded.kill().await;
-        until("the program is gone", || !alive(&pid)).await;
+        assert!(!alive(&pid), "it is gone by then");
     }
 
     #[tokio::test]
@@ -159,7 +169,7 @@ mod tests {
         let log = File::create(temp.path().join("log")).unwrap();
         let arguments = ["-c".to_owned(), "echo out; echo err >&2; exit 7".to_owned()];
         let mut guarded = Guarded::start(Path::new("sh"), &arguments, log).unwrap();
-        let status = tokio::time::timeout(Duration::from_secs(10), guarded.child.wait()).await.unwrap().unwrap();
+        let status = timeout(Duration::from_secs(10), guarded.child.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(7));
         assert_eq!(fs::read_to_string(temp.path().join("log")).unwrap(), "out\nerr\n");
     }

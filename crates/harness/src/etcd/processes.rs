@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::config::EtcdConfig;
 use super::error::{EtcdError, StartError};
 use super::guard::Guarded;
@@ -21,21 +23,22 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Starts every member and waits until each answers. `directory` holds data and logs.
-    pub(super) async fn start(config: &EtcdConfig, binary: PathBuf, directory: PathBuf) -> Result<Self, EtcdError> {
+    /// Starts every member and waits until each answers. `directory` holds data and logs. Whatever was started when it
+    /// fails or is called off has ended by then.
+    pub(super) async fn start(
+        config: &EtcdConfig,
+        binary: PathBuf,
+        directory: PathBuf,
+        cancel: &CancellationToken,
+    ) -> Result<Self, EtcdError> {
         let layout = Layout::load_or_new(config, StoredBackend::Process, &directory)?;
         let running = layout.members.iter().map(|_| None).collect();
         let mut cluster = Self { binary, directory, layout, running };
-        for attempt in 1.. {
-            match cluster.start_all().await {
-                Err(EtcdError::Port { .. }) if attempt < PORT_ATTEMPTS => cluster.move_to_free_ports().await?,
-                outcome => {
-                    outcome?;
-                    break;
-                }
-            }
+        let started = cancel.run_until_cancelled(cluster.start_somewhere()).await;
+        if let Err(error) = started.unwrap_or(Err(EtcdError::Cancelled)) {
+            cluster.stop_all().await;
+            return Err(error);
         }
-        cluster.layout.save(&cluster.directory)?;
         Ok(cluster)
     }
 
@@ -67,6 +70,20 @@ impl Processes {
                 member.kill().await;
             }
         }
+    }
+
+    /// Starts every member, on other ports if somebody else has taken one.
+    async fn start_somewhere(&mut self) -> Result<(), EtcdError> {
+        for attempt in 1.. {
+            match self.start_all().await {
+                Err(EtcdError::Port { .. }) if attempt < PORT_ATTEMPTS => self.move_to_free_ports().await?,
+                outcome => {
+                    outcome?;
+                    break;
+                }
+            }
+        }
+        self.layout.save(&self.directory)
     }
 
     async fn start_all(&mut self) -> Result<(), EtcdError> {

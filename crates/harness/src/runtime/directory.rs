@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 use uuid::Uuid;
@@ -155,9 +156,20 @@ impl StackDir {
 
 impl Drop for StackDir {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove the stack's directory");
+        // A process that was killed without a wait for its end, as in a panic, may still make a file or two.
+        for _ in 0..REMOVE_ATTEMPTS {
+            match fs::remove_dir_all(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    std::thread::park_timeout(REMOVE_PAUSE);
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %self.path.display(), %error, "cannot remove the stack's directory");
+                    return;
+                }
+                _ => return,
+            }
         }
+        tracing::warn!(path = %self.path.display(), "something keeps writing into the stack's directory");
     }
 }
 
@@ -215,6 +227,8 @@ const BASE_LOCK: &str = ".lock";
 const HOST_ID: &str = ".host";
 pub(super) const LOCK: &str = "lock";
 const READY: &str = "ready.json";
+const REMOVE_ATTEMPTS: u32 = 50;
+const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 /// Short, since the path of a socket must stay under 108 bytes; 32 bits are plenty for the stacks of one user.
 const STACK_ID_CHARACTERS: usize = 8;
 
