@@ -108,6 +108,30 @@ async fn a_hanging_vault_is_said_before_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_weird_vault_on_decrypt_gets_its_class_within_the_deadline() {
+    let rig = settled().await;
+    let sealed = rig.encrypt(b"seed").await.unwrap();
+    for (fault, code) in [
+        (answer(200, "<html><body>Sign in to the hotel's network</body></html>"), Code::Internal),
+        (answer(200, "{}"), Code::Internal),
+        (answer(200, r#"{"kid":"k","value":"padded=="}"#), Code::Internal),
+        (answer(302, ""), Code::Internal),
+        (answer(503, "<html>"), Code::Unavailable),
+        (Fault::HalfBody, Code::Unavailable),
+        (Fault::Hang, Code::DeadlineExceeded),
+    ] {
+        let started = Instant::now();
+        // Enough for every try, and none left for the next case.
+        rig.peer.fail_next(std::iter::repeat_n(fault, 4));
+        let status = rig.decrypt(&sealed).await.unwrap_err();
+        assert!(started.elapsed() < Duration::from_secs(3), "{status:?}");
+        assert_eq!(status.code(), code, "{status:?}");
+        rig.peer.forget_faults();
+    }
+    assert_eq!(rig.decrypt(&sealed).await.unwrap(), b"seed");
+}
+
+#[tokio::test]
 async fn a_token_that_is_refused_says_what_entra_said() {
     let peer = Peer::start(&["v1"]);
     peer.refuse_tokens();

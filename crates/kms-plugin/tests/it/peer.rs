@@ -100,6 +100,11 @@ impl Peer {
         self.script.state().faults.extend(faults);
     }
 
+    /// What is left of them is not given any more.
+    pub(crate) fn forget_faults(&self) {
+        self.script.state().faults.clear();
+    }
+
     /// From now on calls to the vault wait for `release`.
     pub(crate) fn hold(&self) {
         self.script.held.send_replace(true);
