@@ -1,7 +1,12 @@
 //! No secret byte is ever printed: every type that holds one is rendered, and the bytes are looked for.
 
+use std::num::NonZeroUsize;
+
 use envelope::storage::{self, Secret, bytes_entries};
-use envelope::{Check, EncryptedObject, KeyMaterial, Kms, OpenError, ProviderName, Read, SystemRandom};
+use envelope::{
+    Check, EncryptedObject, EncryptionConfiguration, KeyCipher, KeyList, KeyMaterial, Kms, KmsV1, OpenError,
+    ProviderName, Read, ReadV1, SystemRandom,
+};
 
 use crate::plugin::{PROVIDER, Script, encrypted, now, status};
 
@@ -12,7 +17,7 @@ const SECRET: u8 = 0xa5;
 fn assert_hidden(what: &dyn std::fmt::Debug) {
     for rendered in [format!("{what:?}"), format!("{what:#?}")] {
         let squeezed: String = rendered.split_whitespace().collect();
-        for form in ["165,165", "a5a5", "a5,a5", "\\xa5\\xa5", "paSlpaW"] {
+        for form in ["165,165", "a5a5", "a5,a5", "\\xa5\\xa5", "paWlpa"] {
             assert!(!squeezed.contains(form), "{form} in {rendered}");
         }
     }
@@ -52,6 +57,38 @@ fn nothing_renders_its_secret() {
     let pending = Kms::new(ProviderName::new(PROVIDER).unwrap()).read(object, &SystemRandom);
     assert_eq!(pending.unwrap_err(), OpenError::NoSeed);
     assert_hidden(&storage::decode_any(&plain).unwrap());
+}
+
+#[test]
+fn keys_of_a_file_and_of_kms_v1_are_hidden() {
+    let key = "paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaU=";
+    for cipher in KeyCipher::ALL {
+        let keys = format!("{{keys: [{{name: k, secret: {key}}}, {{name: bad, secret: {}}}]}}", &key[..20]);
+        let file = |keys: &str| {
+            format!(
+                "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  \
+                 providers: [{{{}: {keys}}}]",
+                cipher.name()
+            )
+        };
+        // A file that is refused shows no key either, the good one or the bad one.
+        let problems = EncryptionConfiguration::parse(file(&keys).as_bytes()).unwrap_err();
+        assert_hidden(&problems);
+        assert!(!problems.to_string().contains("paWl"), "{problems}");
+        let good = format!("{{keys: [{{name: k, secret: {key}}}]}}");
+        assert_hidden(&EncryptionConfiguration::parse(file(&good).as_bytes()).unwrap());
+        assert_hidden(&KeyList::new(cipher, [("k".to_owned(), KeyMaterial::new(vec![SECRET; 32]))]).unwrap());
+    }
+    let mut kms = KmsV1::new("v1", NonZeroUsize::new(10));
+    let pending = KmsV1::new_dek(&Script::new([SECRET; 32])).unwrap();
+    assert_eq!(pending.expose_plaintext(), [SECRET; 32]);
+    assert_hidden(&pending);
+    let dek = kms.encrypt_answered(pending, Ok(b"EDEK".to_vec())).unwrap();
+    assert_hidden(&dek);
+    let stored = dek.seal("/a", b"plain", &SystemRandom).unwrap();
+    let ReadV1::Ready(opener) = kms.read(&stored["k8s:enc:kms:v1:v1:".len()..]).unwrap() else { panic!("cached") };
+    assert_hidden(&opener);
+    assert_hidden(&kms);
 }
 
 fn writer_prefix() -> &'static [u8] {
