@@ -1,6 +1,6 @@
 module kyanite.dev/tests/clients/go
 
-go 1.26.0
+go 1.26.5
 
 require (
 	github.com/Azure/azure-sdk-for-go v68.0.0+incompatible
