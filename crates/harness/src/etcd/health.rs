@@ -17,7 +17,7 @@ pub(super) async fn check(endpoint: &str) -> Result<(), String> {
     });
     match timeout(CHECK_TIMEOUT, read).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(chain(&error)),
+        Ok(Err(error)) => Err(words(&error)),
         Err(_) => Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
     }
 }
@@ -71,6 +71,14 @@ pub(super) async fn count_keys(endpoints: &[String], prefix: &str) -> Result<i64
     let options = GetOptions::new().with_prefix().with_count_only();
     let found = Box::pin(client.get(under, Some(options))).await?;
     Ok(found.count())
+}
+
+/// The innermost cause of a failed call, which is what a person can act on ("Connection refused"): the client's own text
+/// prints the whole status with the debug form of all that is in it.
+fn words(error: &etcd_client::Error) -> String {
+    let etcd_client::Error::GRpcStatus(status) = error else { return chain(error) };
+    let causes = std::iter::successors(std::error::Error::source(status), |cause| cause.source());
+    causes.last().map_or_else(|| status.message().to_owned(), ToString::to_string)
 }
 
 /// An error and its sources in one line.
