@@ -102,6 +102,7 @@ impl fmt::Display for Problem {
 /// The fields the plugin knows, as far as they have been read.
 #[derive(Default)]
 struct Fields {
+    aad_client_cert_password: String,
     aad_client_cert_path: String,
     aad_client_id: String,
     aad_client_secret: String,
@@ -117,6 +118,7 @@ impl Fields {
         let line = Some(value.span.start.line());
         let text = text_of(value);
         let slot = match name {
+            "aadClientCertPassword" => &mut self.aad_client_cert_password,
             "aadClientCertPath" => &mut self.aad_client_cert_path,
             "aadClientId" => &mut self.aad_client_id,
             "aadClientSecret" => &mut self.aad_client_secret,
@@ -156,11 +158,22 @@ impl Fields {
             }
             let secret = ClientSecret::new(self.aad_client_secret);
             Some(Credential::ClientSecret { tenant: self.tenant_id, client: self.aad_client_id, secret })
-        } else if self.aad_client_cert_path.is_empty() {
-            missing("no credentials provided for accessing keyvault");
-            None
+        } else if !self.aad_client_cert_path.is_empty() && !self.aad_client_cert_password.is_empty() {
+            for (value, text) in
+                [(&self.tenant_id, "tenantId is missing"), (&self.aad_client_id, "aadClientId is missing")]
+            {
+                if value.is_empty() {
+                    missing(text);
+                }
+            }
+            Some(Credential::ClientCertificate {
+                tenant: self.tenant_id,
+                client: self.aad_client_id,
+                path: self.aad_client_cert_path.into(),
+                password: ClientSecret::new(self.aad_client_cert_password),
+            })
         } else {
-            missing("aadClientCertPath: certificates are not supported yet, use aadClientSecret or a managed identity");
+            missing("no credentials provided for accessing keyvault");
             None
         };
         match credential {
@@ -217,6 +230,26 @@ mod tests {
         assert!(matches!(parsed.credential, Credential::ManagedIdentity { client: Some(id) } if id == "u"));
         let parsed = parse(br#"{"useManagedIdentityExtension":true,"userAssignedIdentityID":""}"#).unwrap();
         assert!(matches!(parsed.credential, Credential::ManagedIdentity { client: None }));
+    }
+
+    #[test]
+    fn a_certificate_comes_after_a_secret() {
+        let certificate = r#""aadClientCertPath":"/c.pfx","aadClientCertPassword":"pw""#;
+        let text = format!(r#"{{"tenantId":"t","aadClientId":"c",{certificate}}}"#);
+        let Credential::ClientCertificate { path, password, .. } = parse(text.as_bytes()).unwrap().credential else {
+            panic!("a certificate")
+        };
+        assert_eq!((path.to_str(), password.expose()), (Some("/c.pfx"), "pw"));
+        let text = format!(r#"{{"tenantId":"t","aadClientId":"c","aadClientSecret":"s",{certificate}}}"#);
+        assert!(matches!(parse(text.as_bytes()).unwrap().credential, Credential::ClientSecret { .. }));
+        assert_snapshot!(problems(&format!("{{{certificate}}}")), @r"
+        tenantId is missing
+        aadClientId is missing
+        ");
+        assert_snapshot!(
+            problems(r#"{"tenantId":"t","aadClientId":"c","aadClientCertPath":"/c.pfx"}"#),
+            @"no credentials provided for accessing keyvault"
+        );
     }
 
     #[test]

@@ -87,6 +87,17 @@ impl Config {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Credential {
+    /// A service principal with a certificate.
+    ClientCertificate {
+        /// The directory (tenant) id.
+        tenant: String,
+        /// The application (client) id.
+        client: String,
+        /// The PKCS#12 file with the certificate and its RSA key.
+        path: PathBuf,
+        /// The file's password.
+        password: ClientSecret,
+    },
     /// A service principal with a secret.
     ClientSecret {
         /// The directory (tenant) id.

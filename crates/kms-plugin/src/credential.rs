@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -16,22 +17,25 @@ use azure_core::error::Result as SdkResult;
 use azure_core::http::Transport;
 use azure_core::time::OffsetDateTime;
 use azure_identity::{
-    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId,
+    ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use crate::certificate::{Assertions, CertificateError, ClientCertificate};
 use crate::cloud::Cloud;
 use crate::config::Credential;
 use crate::plugin::StartError;
+use crate::secret::ClientSecret;
 use crate::vault_client::client_options;
 use crate::vault_error::VaultClientError;
 
 /// One of the SDK's credentials, and the tokens that it has given, by scopes.
 pub(crate) struct RenewableCredential {
+    certificate: Option<Arc<ClientCertificate>>,
     cloud: Cloud,
     current: RwLock<Arc<dyn TokenCredential>>,
     held: Mutex<HashMap<Vec<String>, Held>>,
@@ -42,8 +46,13 @@ pub(crate) struct RenewableCredential {
 
 impl RenewableCredential {
     pub(crate) fn new(kind: Credential, cloud: Cloud, transport: Transport) -> Result<Arc<Self>, StartError> {
-        let current = RwLock::new(make_credential(&kind, &cloud, &transport)?);
+        let certificate = match &kind {
+            Credential::ClientCertificate { path, password, .. } => Some(Arc::new(read_certificate(path, password)?)),
+            _ => None,
+        };
+        let current = RwLock::new(make_credential(&kind, certificate.as_ref(), &cloud, &transport)?);
         Ok(Arc::new_cyclic(|itself| Self {
+            certificate,
             cloud,
             current,
             held: Mutex::default(),
@@ -63,7 +72,7 @@ impl RenewableCredential {
     /// The SDK's credential keeps its token too, so another takes its place.
     fn start_afresh(&self) {
         // It could be made before, from the same values.
-        if let Ok(fresh) = make_credential(&self.kind, &self.cloud, &self.transport) {
+        if let Ok(fresh) = make_credential(&self.kind, self.certificate.as_ref(), &self.cloud, &self.transport) {
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
     }
@@ -173,23 +182,43 @@ fn renew_in_time(
     .boxed()
 }
 
+fn read_certificate(path: &Path, password: &ClientSecret) -> Result<ClientCertificate, StartError> {
+    let content =
+        std::fs::read(path).map_err(|source| StartError::CertificateFile { path: path.to_owned(), source })?;
+    ClientCertificate::from_pkcs12(&content, password).map_err(|source| StartError::Certificate { source })
+}
+
 fn make_credential(
     kind: &Credential,
+    certificate: Option<&Arc<ClientCertificate>>,
     cloud: &Cloud,
     transport: &Transport,
 ) -> Result<Arc<dyn TokenCredential>, StartError> {
     let client_options = client_options(transport, cloud);
-    let made = match kind {
-        Credential::ClientSecret { tenant, client, secret } => {
+    let made = match (kind, certificate) {
+        (Credential::ClientCertificate { tenant, client, .. }, Some(certificate)) => {
+            let assertions = Assertions {
+                audience: format!("{}/{tenant}/oauth2/v2.0/token", cloud.authority().trim_end_matches('/')),
+                certificate: Arc::clone(certificate),
+                client: client.clone(),
+            };
+            let options = ClientAssertionCredentialOptions { client_options };
+            ClientAssertionCredential::new(tenant.clone(), client.clone(), assertions, Some(options))
+                .map(|credential| -> Arc<dyn TokenCredential> { credential })
+        }
+        (Credential::ClientSecret { tenant, client, secret }, _) => {
             let secret = Secret::new(secret.expose().to_owned());
             let options = ClientSecretCredentialOptions { client_options };
             ClientSecretCredential::new(tenant, client.clone(), secret, Some(options))
                 .map(|credential| -> Arc<dyn TokenCredential> { credential })
         }
-        Credential::ManagedIdentity { client } => {
+        (Credential::ManagedIdentity { client }, _) => {
             let user_assigned_id = client.clone().map(UserAssignedId::ClientId);
             ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions { user_assigned_id, client_options }))
                 .map(|credential| -> Arc<dyn TokenCredential> { credential })
+        }
+        (Credential::ClientCertificate { .. }, None) => {
+            return Err(StartError::Certificate { source: CertificateError::NoCertificate });
         }
     };
     made.map_err(|source| StartError::Sdk { source: Box::new(source) })

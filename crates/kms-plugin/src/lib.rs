@@ -30,6 +30,7 @@ mod algorithm;
 mod annotations;
 mod azure_json;
 mod budget;
+mod certificate;
 mod cloud;
 mod config;
 mod credential;
@@ -52,6 +53,7 @@ mod vault_client;
 mod vault_error;
 
 pub use azure_json::{AzureJson, AzureJsonError};
+pub use certificate::CertificateError;
 pub use cloud::{Cloud, StackCloud, StackCloudError};
 pub use config::{Config, Credential, HttpConfig, Proxy};
 pub use difference::{Difference, DifferenceError};

@@ -1,6 +1,8 @@
 //! The plugin itself: a handle that the gRPC service and the control door share, and the task that follows a key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::info;
 
 use crate::budget::Budget;
+use crate::certificate::CertificateError;
 use crate::config::Config;
 use crate::difference::Difference;
 use crate::health::{Begun, Health, LastResult};
@@ -117,6 +120,20 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The client certificate cannot be used. The text is Azure's plugin's.
+    #[error("failed to decode the client certificate")]
+    Certificate {
+        /// What is wrong with it.
+        source: CertificateError,
+    },
+    /// The client certificate cannot be read. The text is Azure's plugin's.
+    #[error("failed to read client certificate from file {}", path.display())]
+    CertificateFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// The certificates to trust are not PEM.
     #[error("read the certificates to trust")]
     Certificates {

@@ -125,6 +125,11 @@ impl Peer {
         self.script.state().targets.clone()
     }
 
+    /// The forms by which tokens were asked for.
+    pub(crate) fn token_forms(&self) -> Vec<String> {
+        self.script.state().token_forms.clone()
+    }
+
     /// How long tokens live from now on.
     pub(crate) fn set_token_lifetime_secs(&self, secs: u64) {
         self.script.state().token_lifetime_secs = secs;
@@ -190,6 +195,7 @@ struct Scripted {
     request_ids: Vec<String>,
     targets: Vec<String>,
     token_faults: VecDeque<Fault>,
+    token_forms: Vec<String>,
     token_lifetime_secs: u64,
     tokens_refused: bool,
     versions: Vec<(String, bool)>,
@@ -232,6 +238,7 @@ fn vault() -> Router<Arc<Script>> {
 async fn token(State(script): State<Arc<Script>>, body: String) -> Response {
     let (number, fault) = {
         let mut state = script.state();
+        state.token_forms.push(body.clone());
         (state.count("token"), state.token_faults.pop_front())
     };
     if let Some(fault) = fault {
