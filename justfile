@@ -12,7 +12,7 @@ demo: build
     {{kyanite}} tour
 
 # everything that must pass: format, lints, tests, stories, foreign clients, docs, licences
-test: fmt-check clippy units stories clients doc deny
+test: fmt-check clippy units fuzz-smoke stories clients doc deny
 
 # the same, by its other name
 ci: test

@@ -38,12 +38,10 @@ pub(crate) fn seal(
 /// Opens nonce, ciphertext and tag.
 pub(crate) fn open(key: &LessSafeKey, body: &[u8], aad: &[u8]) -> Result<Vec<u8>, BodyError> {
     let (nonce, sealed) = body.split_first_chunk::<NONCE_BYTES>().ok_or(BodyError::TooShort)?;
-    let mut opened = sealed.to_vec();
-    let plain_bytes = key
-        .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut opened)
-        .map_err(|_| BodyError::Authentication)?
-        .len();
-    opened.truncate(plain_bytes);
+    let (ciphertext, tag) = sealed.split_last_chunk::<TAG_BYTES>().ok_or(BodyError::Authentication)?;
+    let mut opened = vec![0; ciphertext.len()];
+    key.open_separate_gather(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), ciphertext, tag, &mut opened)
+        .map_err(|_| BodyError::Authentication)?;
     Ok(opened)
 }
 
