@@ -29,6 +29,8 @@ pub(crate) struct LiveVault {
     sku: Sku,
     rules: RwLock<VaultRules>,
     contents: RwLock<Contents>,
+    /// Rotated by their policies, and not told of yet.
+    rotated: Mutex<Vec<ObjectName>>,
     /// Held while a change is decided and written.
     turn: Mutex<()>,
     store: Arc<Store>,
@@ -39,7 +41,7 @@ impl LiveVault {
     pub(crate) fn new(config: VaultConfig, contents: Contents, store: Arc<Store>, clock: Clock) -> Self {
         let VaultConfig { name, recovery: _, kind, sku, access, network } = config;
         let (rules, contents) = (RwLock::new(VaultRules { access, network }), RwLock::new(contents));
-        Self { name, kind, sku, rules, contents, turn: Mutex::new(()), store, clock }
+        Self { name, kind, sku, rules, contents, rotated: Mutex::default(), turn: Mutex::new(()), store, clock }
     }
 
     pub(crate) fn name(&self) -> &VaultName {
@@ -73,12 +75,30 @@ impl LiveVault {
         self: &Arc<Self>,
         look: impl FnOnce(&Contents, Timestamp) -> Result<T, VaultError>,
     ) -> Result<T, ServiceError> {
-        let now = self.clock.now();
-        if self.contents().next_due().is_some_and(|at| now >= at) {
-            self.in_turn(move |vault| vault.carry_out_due(now)).await?;
-        }
+        let (now, _) = self.catch_up().await?;
         let looked = look(&self.contents(), now);
         looked.map_err(ServiceError::Refused)
+    }
+
+    /// Carries out what time has brought about; gives the time, and when something will be due next.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Store`] or [`ServiceError::Crypto`] if it cannot be carried out.
+    pub(crate) async fn catch_up(self: &Arc<Self>) -> Result<(Timestamp, Option<Timestamp>), ServiceError> {
+        let now = self.clock.now();
+        let next = self.contents().next_due();
+        if next.is_none_or(|at| now < at) {
+            return Ok((now, next));
+        }
+        self.in_turn(move |vault| vault.carry_out_due(now)).await?;
+        let next = self.contents().next_due();
+        Ok((now, next))
+    }
+
+    /// The keys that their policies rotated since this was last asked.
+    pub(crate) fn take_rotated(&self) -> Vec<ObjectName> {
+        std::mem::take(&mut *self.rotated.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The latest version of each object, as far as its life goes.
@@ -93,6 +113,17 @@ impl LiveVault {
                 ObjectLife::new(ObjectKind::Secret, secret.name(), latest.id, latest.attributes)
             });
             keys.chain(secrets).collect()
+        })
+    }
+
+    /// Whether there is an object of this name, deleted ones included.
+    pub(crate) fn holds(&self, kind: ObjectKind, name: &str) -> bool {
+        let Ok(name) = name.parse::<ObjectName>() else { return false };
+        self.inspect(|contents, now| match kind {
+            ObjectKind::Key => contents.keys.find(&name).is_ok() || contents.keys.find_deleted(&name, now).is_ok(),
+            ObjectKind::Secret => {
+                contents.secrets.find(&name).is_ok() || contents.secrets.find_deleted(&name, now).is_ok()
+            }
         })
     }
 
@@ -232,6 +263,7 @@ impl LiveVault {
             let (material, id) = generate(key_type.shape)?;
             let rotated = self.contents().keys.rotate(&name, id, material, now).map_err(ServiceError::Refused)?;
             self.commit(vec![ContentsChange::Key(Change::Put(rotated))])?;
+            self.rotated.lock().unwrap_or_else(PoisonError::into_inner).push(name);
         }
         Ok(())
     }

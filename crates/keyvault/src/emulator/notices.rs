@@ -1,11 +1,14 @@
-//! What an emulator tells by itself: versions that were made, come near their end, or end.
+//! What an emulator does and tells by itself: purges and rotations when they are due, and versions that were made, come near
+//! their end, or end.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::ObjectKind;
 use crate::audit::{AuditRecord, EventKind, ObjectLife, Topic};
+use crate::chain::chain;
 use crate::emulator::{Emulator, LiveVault};
 
 impl Emulator {
@@ -16,15 +19,16 @@ impl Emulator {
         self.events().append(EventKind::NewVersionCreated.event(topic, object, self.clock().now()));
     }
 
-    /// Rings when the end of some version was set or moved.
+    /// Rings when something was set or moved that happens by itself: the end of a version, a rotation, a purge.
     pub(crate) fn expiry_changed(&self) {
         self.expiry().changed.notify_one();
     }
 
-    /// Tells of versions that come near their end or end, until `shutdown`.
+    /// Carries out what is due, and tells of versions that come near their end or end, until `shutdown`.
     pub(crate) async fn watch_expiry(&self, shutdown: &CancellationToken) {
         loop {
-            let next = self.tell_due_events();
+            let next_change = self.carry_out_due().await;
+            let next = [next_change, self.tell_due_events()].into_iter().flatten().min();
             let due = async {
                 match next {
                     Some(next) => self.clock().wait_until(next).await,
@@ -37,6 +41,26 @@ impl Emulator {
                 () = due => {}
             }
         }
+    }
+
+    /// Carries out the purges and rotations that are due, and tells of the versions made; gives when something will be due
+    /// next. A vault whose disk refuses is tried again with the next change.
+    async fn carry_out_due(&self) -> Option<Timestamp> {
+        let mut next = Vec::new();
+        for vault in self.vaults() {
+            match vault.catch_up().await {
+                Ok((_, at)) => next.extend(at),
+                Err(error) => {
+                    tracing::error!(vault = %vault.name(), error = %chain(&error), "what is due cannot be done");
+                }
+            }
+            for name in vault.take_rotated() {
+                if let Some(life) = vault.life(ObjectKind::Key, name.as_str()) {
+                    self.tell_new_version(vault, &life);
+                }
+            }
+        }
+        next.into_iter().min()
     }
 
     /// Tells what is due, in the audit log and as events; gives when something will be due next.

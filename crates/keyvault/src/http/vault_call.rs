@@ -171,6 +171,9 @@ impl VaultCall<'_> {
         use Operation as O;
         let makes = matches!(operation, O::KeyCreate | O::KeyImport | O::KeyRotate | O::SecretSet);
         let moves_end = matches!(operation, O::KeyUpdate | O::SecretUpdate | O::KeyRecover | O::SecretRecover);
+        if matches!(operation, O::KeyDelete | O::SecretDelete | O::KeyRotationPolicySet | O::KeyRestore) {
+            self.emulator.expiry_changed();
+        }
         if !makes && !moves_end {
             return;
         }
@@ -178,9 +181,7 @@ impl VaultCall<'_> {
         if makes {
             self.emulator.tell_new_version(self.vault, &life);
         }
-        if life.expires.is_some() {
-            self.emulator.expiry_changed();
-        }
+        self.emulator.expiry_changed();
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use keyvault::{Config, Sku, VaultConfig};
+use keyvault::{Config, Sku, VaultConfig, VaultKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::stack::{Stack, config, config_in, json_of, version_of};
+use crate::stack::{Stack, config, config_in, eventually, json_of, version_of};
 
 const DAY: Duration = Duration::from_hours(24);
 const OTHER_VAULT: &str = "https://nobody.vault.azure.net";
@@ -155,6 +155,27 @@ async fn a_policy_rotates_on_the_stacks_clock() {
     assert_eq!(stack.bare("POST", "/deletedkeys/kms/recover").await.0, StatusCode::OK);
     let (_, versions) = stack.bare("GET", "/keys/kms/versions").await;
     assert_eq!(versions["value"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_due_happens_though_nobody_asks() {
+    let stack = Stack::start().await;
+    stack.call("POST", "/keys/k/create", json!({ "kty": "EC" })).await;
+    let rotate = json!({ "trigger": { "timeAfterCreate": "P30D" }, "action": { "type": "Rotate" } });
+    stack.call("PUT", "/keys/k/rotationpolicy", json!({ "lifetimeActions": [rotate] })).await;
+    stack.create("gone").await;
+    stack.bare("DELETE", "/keys/gone").await;
+    let told = stack.control.events(100).len();
+    stack.clock.advance(90 * DAY).unwrap();
+    let vault = "kyanite".parse().unwrap();
+    eventually("a second version, and no deleted key", || {
+        let keys = stack.control.keys(&vault).unwrap();
+        (keys.len() == 1 && keys[0].versions.len() == 2).then_some(())
+    })
+    .await;
+    let event = eventually("an event", || stack.control.events(100).get(told).cloned()).await;
+    let event = serde_json::to_value(event).unwrap();
+    assert_eq!(event["eventType"], "Microsoft.KeyVault.KeyNewVersionCreated", "{event}");
 }
 
 #[tokio::test]
@@ -317,4 +338,25 @@ async fn everything_survives_a_restart() {
     let (status, refused) = stack.call("PATCH", "/keys/out", later).await;
     assert_eq!((status, codes(&refused).0), (StatusCode::BAD_REQUEST, "BadParameter"), "immutable");
     assert_eq!(stack.bare("POST", "/deletedsecrets/gone/recover").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_managed_hsm_gives_random_bytes_and_symmetric_keys() {
+    let pool =
+        VaultConfig { kind: VaultKind::ManagedHsm, sku: Sku::Standard, ..VaultConfig::new("pool".parse().unwrap()) };
+    let stack = Stack::start_with(Config { vaults: vec![pool], ..config() }).await;
+    let scope = [("scope", "https://managedhsm.azure.net/.default")];
+    let (_, token) = json_of(stack.token_request(&scope).send().await.unwrap()).await;
+    let post = async |path: &str, body: Value| {
+        let url = format!("https://pool.managedhsm.azure.net{path}?api-version=7.6");
+        let request = stack.client.post(url).bearer_auth(token["access_token"].as_str().unwrap()).json(&body);
+        json_of(request.send().await.unwrap()).await
+    };
+    for count in [1, 128] {
+        let (status, random) = post("/rng", json!({ "count": count })).await;
+        assert_eq!(status, StatusCode::OK, "{random}");
+        assert_eq!(URL_SAFE_NO_PAD.decode(random["value"].as_str().unwrap()).unwrap().len(), count);
+    }
+    let (status, key) = post("/keys/k/create", json!({ "kty": "oct-HSM", "key_size": 192 })).await;
+    assert_eq!((status, &key["key"]["kty"]), (StatusCode::OK, &json!("oct-HSM")), "{key}");
 }
