@@ -1,13 +1,13 @@
 //! A request as it arrived, with path and query taken apart and decoded.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderMap, HeaderName, Method, Request, Uri};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::http::host::CallerHost;
@@ -21,7 +21,7 @@ pub(crate) struct Inbound {
     query_text: Option<String>,
     host: Option<CallerHost>,
     headers: HeaderMap,
-    body: Option<Incoming>,
+    body: Option<Either<Incoming, Full<Bytes>>>,
     peer: SocketAddr,
 }
 
@@ -37,8 +37,24 @@ impl Inbound {
             host: host(&parts.uri, &parts.headers),
             method: parts.method,
             headers: parts.headers,
-            body: Some(body),
+            body: Some(Either::Left(body)),
             peer,
+        }
+    }
+
+    /// A request without a caller, with a body in JSON.
+    pub(super) fn given(method: Method, path: &str, body: Bytes) -> Self {
+        let json = HeaderValue::from_static("application/json");
+        Self {
+            method,
+            path: path.to_owned(),
+            segments: segments(path),
+            query: Vec::new(),
+            query_text: None,
+            host: None,
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, json)]),
+            body: Some(Either::Right(Full::new(body))),
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
 

@@ -14,6 +14,7 @@ mod host;
 mod inbound;
 mod keys;
 mod page;
+mod plant;
 mod reply;
 mod route;
 mod secrets;
@@ -23,4 +24,5 @@ mod view;
 
 pub(crate) use dispatch::{Door, answer};
 pub(crate) use inbound::{BodyError, Inbound};
+pub(crate) use plant::plant;
 pub(crate) use reply::{Reply, panicked};

@@ -25,6 +25,8 @@ mod persistence;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod seeding;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod stack;
