@@ -224,7 +224,7 @@ mod tests {
     fn refused(line: &str) -> String {
         match parsed(line).alone().unwrap_err().cause {
             crate::failure::Cause::Error(error) => format!("{error:#}"),
-            other => panic!("{other:?}"),
+            file @ crate::failure::Cause::File(_) => panic!("{file:?}"),
         }
     }
 
