@@ -17,6 +17,9 @@ pub(crate) struct StackOptions {
     /// A configuration file (schemas/stack.json)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Seeds the vault with what this file declares (YAML or JSON, see docs/keyvault.md)
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// The etcd: `auto`, `container`, `process`, or endpoints of one that runs already
     #[arg(long, value_name = "SOURCE")]
     etcd: Option<EtcdSource>,
@@ -51,6 +54,7 @@ impl StackOptions {
                 StackConfig::load(&name, &text, runtime)?
             }
         };
+        config.seed = self.seed.or(config.seed);
         let etcd = &mut config.etcd;
         etcd.source = self.etcd.unwrap_or_else(|| etcd.source.clone());
         etcd.members = self.members.unwrap_or(etcd.members);

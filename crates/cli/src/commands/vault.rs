@@ -39,6 +39,9 @@ pub(crate) struct Vault {
     /// Keeps keys and secrets here from one start to the next
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Seeds the vault with what this file declares (YAML or JSON, see docs/keyvault.md)
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// `json` prints the ready file's contents once everything answers
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -55,6 +58,7 @@ pub(crate) async fn run(vault: Vault, printer: Printer) -> Result<Exit, Failure>
             ..Ports::default()
         },
         data_dir: vault.data_dir,
+        seed: vault.seed,
         ready_file: vault.ready_file.as_deref().map(absolute).transpose()?,
         vault_alone: true,
         ..StackConfig::new(runtime_dir()?)

@@ -1,12 +1,13 @@
 //! Azure's side of a stack: the vault with its token endpoints, and the gateway before them.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Counters, Routes};
-use keyvault::{Emulator, OpenError, Principal, PrincipalKind, VaultConfig};
+use gateway::{Counters, Routes, Traffic};
+use keyvault::{Emulator, OpenError, Principal, PrincipalKind, SeedError, VaultConfig};
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval};
@@ -16,6 +17,7 @@ use super::error::StackError;
 use super::listen::listen;
 use super::part::{Alarms, Part, Tasks};
 use super::secrets::Secrets;
+use super::seed;
 
 /// The running vault and token endpoints.
 #[derive(Debug)]
@@ -23,28 +25,48 @@ pub(super) struct Vault {
     pub(super) control: keyvault::Control,
     pub(super) tls_address: SocketAddr,
     pub(super) identity_address: SocketAddr,
+    /// Where callers from each place of the seed are joined to.
+    pub(super) places: Places,
     tasks: Tasks,
 }
 
+/// Addresses by the name of a place in the network.
+pub(super) type Places = BTreeMap<String, SocketAddr>;
+
 impl Vault {
-    /// Opens the state in `data_dir` and serves it. Ports are those of `ports`, 0 for any.
+    /// Opens the state in `data_dir`, seeds it and serves it. Ports are those of `ports`, 0 for any; places listen where
+    /// they did `before`.
     pub(super) async fn start(
         config: &StackConfig,
         secrets: &Secrets,
         data_dir: PathBuf,
         tls: Arc<ServerConfig>,
         ports: (u16, u16),
+        before: &Places,
         alarms: &Alarms,
     ) -> Result<Self, StackError> {
+        let seed = seed::read(config.seed.as_deref())?;
         // The sockets first: a port that is taken is found before a key is made.
         let (tls_listener, tls_address) = listen("vault", ports.0).await?;
         let (identity_listener, identity_address) = listen("managed-identity endpoint", ports.1).await?;
+        let mut places = Places::new();
+        let mut doors = Vec::new();
+        for (name, place) in seed.places {
+            let port = before.get(&name).map_or(0, SocketAddr::port);
+            let (listener, address) = listen("vault", port).await?;
+            places.insert(name, address);
+            doors.push((listener, place));
+        }
         let emulator = open(config, secrets, &data_dir).await?;
         let mut tasks = Tasks::new(Part::Vault, alarms);
         let shutdown = tasks.shutdown();
+        for (listener, place) in doors {
+            let (tls, emulator) = (Arc::clone(&tls), emulator.clone());
+            tasks.spawn(keyvault::serve_tls_at(listener, tls, emulator, place, shutdown.clone()));
+        }
         tasks.spawn(keyvault::serve_tls(tls_listener, tls, emulator.clone(), shutdown.clone()));
         tasks.spawn(keyvault::serve_plain(identity_listener, emulator.clone(), shutdown));
-        Ok(Self { control: emulator.control(), tls_address, identity_address, tasks })
+        Ok(Self { control: emulator.control(), tls_address, identity_address, places, tasks })
     }
 
     pub(super) async fn stop(self) {
@@ -52,11 +74,12 @@ impl Vault {
     }
 }
 
-/// The running gateway: one place, the internet.
+/// The running gateway: a listener for the internet, and one for each place of the seed.
 #[derive(Debug)]
 pub(super) struct Gateway {
     pub(super) address: SocketAddr,
-    pub(super) counters: Counters,
+    pub(super) places: Places,
+    counters: Vec<Counters>,
     tasks: Tasks,
 }
 
@@ -64,16 +87,34 @@ impl Gateway {
     pub(super) async fn start(
         port: u16,
         vault: SocketAddr,
+        places: &Places,
         identity: SocketAddr,
+        before: &Places,
         alarms: &Alarms,
     ) -> Result<Self, StackError> {
         let (listener, address) = listen("gateway", port).await?;
-        let routes = routes(vault, identity).map_err(|error| StackError::Vault(error.into()))?;
-        let counters = routes.counters();
+        let mut doors = vec![(listener, vault)];
+        let mut opened = Places::new();
+        for (name, vault) in places {
+            let port = before.get(name).map_or(0, SocketAddr::port);
+            let (listener, address) = listen("gateway", port).await?;
+            opened.insert(name.clone(), address);
+            doors.push((listener, *vault));
+        }
         let mut tasks = Tasks::new(Part::Gateway, alarms);
-        let shutdown = tasks.shutdown();
-        tasks.spawn(gateway::serve(listener, routes, shutdown));
-        Ok(Self { address, counters, tasks })
+        let mut counters = Vec::new();
+        for (listener, vault) in doors {
+            let routes = routes(vault, identity).map_err(|error| StackError::Vault(error.into()))?;
+            counters.push(routes.counters());
+            let shutdown = tasks.shutdown();
+            tasks.spawn(gateway::serve(listener, routes, shutdown));
+        }
+        Ok(Self { address, places: opened, counters, tasks })
+    }
+
+    /// What went through, place by place.
+    pub(super) fn traffic(&self) -> Vec<Traffic> {
+        self.counters.iter().flat_map(Counters::snapshot).collect()
     }
 
     pub(super) fn url(&self) -> String {
@@ -97,13 +138,21 @@ async fn open(config: &StackConfig, secrets: &Secrets, data_dir: &Path) -> Resul
     let deadline = Instant::now() + OPEN_WITHIN;
     loop {
         attempts.tick().await;
-        let config = emulator_config(config, secrets, data_dir.to_owned())?;
+        let path = config.seed.clone().unwrap_or_default();
+        let refused = |source: SeedError| StackError::Seed { path, source: source.into() };
+        let seed = seed::read(config.seed.as_deref())?;
+        let mut config = emulator_config(config, secrets, data_dir.to_owned())?;
+        let contents = config.sow(seed).map_err(refused.clone())?;
         // Reading the state and making the key that signs tokens take a while.
         let opened =
             spawn_blocking(|| Emulator::open(config)).await.map_err(|error| StackError::Vault(error.into()))?;
         match opened {
             Err(OpenError::Locked { .. }) if Instant::now() < deadline => {}
-            outcome => return outcome.map_err(|error| StackError::Vault(error.into())),
+            outcome => {
+                let emulator = outcome.map_err(|error| StackError::Vault(error.into()))?;
+                emulator.plant(contents).await.map_err(refused)?;
+                return Ok(emulator);
+            }
         }
     }
 }

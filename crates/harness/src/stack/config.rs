@@ -31,6 +31,9 @@ pub struct StackConfig {
     pub ports: Ports,
     /// Directory that keeps all state from one start to the next; without it the state goes with the stack.
     pub data_dir: Option<PathBuf>,
+    /// A seed for the vault (YAML or JSON): vaults, keys, secrets, principals, roles, network rules, places. It is read each
+    /// time that the vault starts.
+    pub seed: Option<PathBuf>,
     /// A ready file beside the one in the stack's own directory.
     pub ready_file: Option<PathBuf>,
     /// Only Azure's side: the vault, the token endpoints and the gateway.
@@ -54,6 +57,7 @@ impl StackConfig {
             region: REGION.to_owned(),
             ports: Ports::default(),
             data_dir: None,
+            seed: None,
             ready_file: None,
             vault_alone: false,
             clock: Clock::new(),

@@ -82,6 +82,14 @@ pub enum StackError {
     /// The key cannot be made.
     #[error("make the key in the vault")]
     Key(#[source] KeyError),
+    /// The vault's seed is no good.
+    #[error("use the seed {}", path.display())]
+    Seed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A port cannot be listened on.
     #[error("listen on {address} for the {part}")]
     Listen {

@@ -22,6 +22,7 @@ mod progress;
 mod ready_files;
 mod secret;
 mod secrets;
+mod seed;
 mod snapshot;
 
 pub(crate) use api_server::{NAMES as API_SERVER_NAMES, read_encryption_config};

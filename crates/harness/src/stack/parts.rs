@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::api_server::{ApiServerPart, ApiServerSetup, Probe};
-use super::azure::{Gateway, Vault};
+use super::azure::{Gateway, Places, Vault};
 use super::config::{CLIENT_ID, EncryptionAtRest};
 use super::error::StackError;
 use super::ground::Ground;
@@ -23,6 +23,8 @@ pub(super) struct Parts {
     pub(super) plugin: Option<PluginPart>,
     pub(super) api_server: Option<ApiServerPart>,
     pub(super) addresses: Addresses,
+    /// Where the vault listens for each place, and where the gateway does, from their first start on.
+    places: (Places, Places),
     alarms: Alarms,
 }
 
@@ -44,6 +46,7 @@ impl Parts {
             plugin: None,
             api_server: None,
             addresses: Addresses::default(),
+            places: (Places::new(), Places::new()),
             alarms,
         }
     }
@@ -163,7 +166,9 @@ impl Parts {
         let ports = (port(self.addresses.vault, ports.vault), port(self.addresses.identity, ports.identity));
         let data = ground.state.join("vault");
         let tls = ground.vault_tls.clone();
-        let started = Vault::start(&ground.config, &ground.secrets, data, tls, ports, &self.alarms).await?;
+        let started =
+            Vault::start(&ground.config, &ground.secrets, data, tls, ports, &self.places.0, &self.alarms).await?;
+        self.places.0.clone_from(&started.places);
         self.addresses.vault = Some(started.tls_address);
         self.addresses.identity = Some(started.identity_address);
         self.vault = Some(started);
@@ -175,7 +180,8 @@ impl Parts {
             return Ok(());
         };
         let port = port(self.addresses.gateway, ground.config.ports.gateway);
-        let started = Gateway::start(port, vault, identity, &self.alarms).await?;
+        let started = Gateway::start(port, vault, &self.places.0, identity, &self.places.1, &self.alarms).await?;
+        self.places.1.clone_from(&started.places);
         self.addresses.gateway = Some(started.address);
         self.gateway = Some(started);
         Ok(())

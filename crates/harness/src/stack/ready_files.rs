@@ -44,6 +44,14 @@ impl Drop for ReadyFiles {
     }
 }
 
+/// The internet first, then the places of the seed.
+fn gateway_doors(parts: &Parts) -> Vec<GatewayDoor> {
+    let door = |place: &str, url: String| GatewayDoor { place: place.to_owned(), url };
+    let Some(gateway) = &parts.gateway else { return Vec::new() };
+    let places = gateway.places.iter().map(|(name, address)| door(name, format!("http://{address}")));
+    std::iter::once(door("internet", gateway.url())).chain(places).collect()
+}
+
 /// What the ready file of a stack says whose parts run.
 pub(super) fn ready_file(ground: &Ground, parts: &Parts, control_url: String) -> Result<ReadyFile, StackError> {
     let url =
@@ -74,7 +82,7 @@ pub(super) fn ready_file(ground: &Ground, parts: &Parts, control_url: String) ->
         kms_sockets: parts.plugin.iter().map(|_| ground.socket.to_string()).collect(),
         encryption_config: parts.api_server.as_ref().and(ground.encryption_config.clone()),
         control: Some(ControlDoor { url: control_url, token_file: ground.secrets.control_token_file.clone() }),
-        gateway: vec![GatewayDoor { place: "internet".to_owned(), url: gateway.clone() }],
+        gateway: gateway_doors(parts),
         credentials: Some(Credentials {
             tenant_id: ground.config.tenant_id.to_string(),
             client_id: CLIENT_ID.to_string(),

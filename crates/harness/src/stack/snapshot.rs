@@ -1,5 +1,6 @@
 //! What is known of a stack without asking a part over its wire.
 
+use super::azure::Gateway;
 use super::ground::Ground;
 use super::parts::Parts;
 use crate::control::{ApiServerStatus, ClockStatus, EtcdStatus, GatewayStatus, KeyStatus, Status, VaultStatus};
@@ -28,7 +29,7 @@ pub(super) fn snapshot(ground: &Ground, parts: &Parts) -> Status {
         faults: vault.control.faults(),
         requests: vault.control.counts(),
     });
-    let gateway = parts.gateway.iter().flat_map(|gateway| gateway.counters.snapshot());
+    let gateway = parts.gateway.iter().flat_map(Gateway::traffic);
     let gateway = gateway.map(|seen| GatewayStatus {
         name: format!("{}:{}", seen.host, seen.port),
         joined: seen.joined,

@@ -11,6 +11,8 @@ mod redactor;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod seed;
+#[cfg(test)]
 mod stack;
 #[cfg(test)]
 mod tour;
