@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use envelope::{EncryptionConfiguration, GroupResource, KeyMaterial, ParseOptions, Provider, SystemRandom};
+use envelope::{
+    EncryptionConfiguration, GroupResource, KeyMaterial, KmsV1, ParseOptions, Provider, ReadV1, SystemRandom,
+};
 use serde_json::Value;
 
 use crate::counterparts::open;
@@ -62,6 +64,34 @@ fn records_it_sealed_open() {
             read(&mut healthy("1"), &stored(&answer["record"]), answer["key"].as_str().unwrap(), seed).unwrap();
         assert_eq!(opened.plain, answer["plain"].as_str().unwrap().as_bytes());
         assert!(!opened.stale);
+    }
+}
+
+/// Upstream's library was asked without the AES-CBC that its server tries next, so only what comes before a body is compared
+/// word for word.
+#[test]
+fn values_of_kms_v1_are_read_and_refused_alike() {
+    let answers = answers("v1");
+    assert_eq!(answers.iter().filter(|answer| answer["error"] == "").count(), 3);
+    assert!(answers.len() > 8);
+    for answer in answers {
+        let bytes = |name: &str| hex::decode(answer[name].as_str().unwrap()).unwrap();
+        let mut kms = KmsV1::new("p", None);
+        let opened = kms.read(&bytes("body")).and_then(|read| {
+            let ReadV1::AskDecrypt(pending) = read else { panic!("no cache") };
+            let opener = kms.decrypt_answered(pending, Ok(KeyMaterial::new(bytes("dek"))))?;
+            opener.open(answer["key"].as_str().unwrap())
+        });
+        match answer["error"].as_str().unwrap() {
+            "" => {
+                let opened = opened.unwrap();
+                assert_eq!(
+                    (opened.plain.as_slice(), opened.stale),
+                    (answer["plain"].as_str().unwrap().as_bytes(), false)
+                );
+            }
+            error => assert_eq!(opened.unwrap_err().to_string(), error, "{answer}"),
+        }
     }
 }
 

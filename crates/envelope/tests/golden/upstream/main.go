@@ -18,6 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/apis/apiserver/validation"
 	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
 	"k8s.io/apiserver/pkg/storage/value"
+	"k8s.io/apiserver/pkg/storage/value/encrypt/aes"
+	"k8s.io/apiserver/pkg/storage/value/encrypt/envelope"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/envelope/kmsv2"
 	kmsservice "k8s.io/kms/pkg/service"
 )
@@ -30,6 +32,8 @@ type cases struct {
 	Configs []config `json:"configs"`
 	// Values to be sealed under this seed; the answer is the record in hex.
 	Sealed []sealed `json:"sealed"`
+	// Bodies of KMS v1 values, read with this data key; one that is empty is sealed first.
+	V1 []v1Case `json:"v1"`
 	// Values read through a whole configuration file.
 	Reads []readCase `json:"reads"`
 }
@@ -62,6 +66,24 @@ type readCase struct {
 	Error     string `json:"error"`
 }
 
+type v1Case struct {
+	Key   string `json:"key"`
+	Body  string `json:"body"`
+	Dek   string `json:"dek"`
+	Plain string `json:"plain"`
+	Error string `json:"error"`
+}
+
+// A KMS v1 plugin that encrypts every data key to the same bytes, and remembers the last one.
+type v1Plugin struct{ dek []byte }
+
+func (p *v1Plugin) Encrypt(dek []byte) ([]byte, error) {
+	p.dek = dek
+	return []byte("EDEK"), nil
+}
+
+func (p *v1Plugin) Decrypt([]byte) ([]byte, error) { return p.dek, nil }
+
 // A plugin whose every seed is this one.
 type plugin struct {
 	seed        []byte
@@ -92,6 +114,9 @@ func main() {
 	}
 	for i := range all.Sealed {
 		answerSealed(&all.Sealed[i])
+	}
+	for i := range all.V1 {
+		answerV1(&all.V1[i])
 	}
 	for i := range all.Reads {
 		answerRead(&all.Reads[i])
@@ -139,6 +164,26 @@ func answerSealed(s *sealed) {
 	record, err := proto.Marshal(object)
 	must(err)
 	s.Record = hex.EncodeToString(record)
+}
+
+func answerV1(c *v1Case) {
+	dek, err := hex.DecodeString(c.Dek)
+	must(err)
+	service := &v1Plugin{dek: dek}
+	// No cache: every read asks the service.
+	transformer := envelope.NewEnvelopeTransformer(service, 0, aes.NewGCMTransformer)
+	if c.Dek == "" {
+		body, err := transformer.TransformToStorage(context.Background(), []byte(c.Plain), value.DefaultContext(c.Key))
+		must(err)
+		c.Body, c.Dek = hex.EncodeToString(body), hex.EncodeToString(service.dek)
+	}
+	body, err := hex.DecodeString(c.Body)
+	must(err)
+	plain, _, err := transformer.TransformFromStorage(context.Background(), body, value.DefaultContext(c.Key))
+	c.Plain, c.Error = string(plain), ""
+	if err != nil {
+		c.Error = err.Error()
+	}
 }
 
 func answerRead(r *readCase) {
