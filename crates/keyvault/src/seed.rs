@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::access::{AccessModel, ObjectKind, RoleAssignment};
+use crate::access::{AccessModel, RoleAssignment};
 use crate::config::{Config, Principal, VaultConfig, VaultKind};
 use crate::emulator::Emulator;
 use crate::http::plant;
 use crate::limits::Limits;
 use crate::network::{NetworkRules, Place};
-use crate::vault::{NameError, RecoveryPolicy, RetentionError, Sku, VaultName};
+use crate::vault::{NameError, ObjectKind, RecoveryPolicy, RetentionError, Sku, VaultName};
 
 /// What a stack is seeded with.
 #[derive(Debug, Default, Deserialize)]

@@ -12,7 +12,7 @@ mod roster;
 
 pub use model::AccessModel;
 pub(crate) use model::{Denial, Grant, Question};
-pub(crate) use permission::{Need, ObjectKind};
+pub(crate) use permission::Need;
 pub use policy::{AccessPolicy, KeyPermission, SecretPermission};
 pub use role::{Role, UnknownRole};
 pub(crate) use roster::Roster;

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::access::permission::{Need, ObjectKind};
+use crate::access::permission::Need;
 use crate::access::policy::AccessPolicy;
 use crate::access::roster::{AssignmentId, Roster};
-use crate::vault::VaultName;
+use crate::vault::{ObjectKind, VaultName};
 
 /// How a vault decides who may do what. On Azure a vault has one of the last two.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

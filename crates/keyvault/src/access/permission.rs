@@ -22,32 +22,6 @@ pub(crate) enum Permission {
     Secret(SecretPermission),
 }
 
-/// A kind of object in a vault.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) enum ObjectKind {
-    Key,
-    Secret,
-}
-
-impl ObjectKind {
-    /// The collection that the first segment of a path names, the deleted ones included.
-    pub(crate) fn of_collection(segment: &str) -> Option<Self> {
-        match segment.to_ascii_lowercase().as_str() {
-            "keys" | "deletedkeys" => Some(Self::Key),
-            "secrets" | "deletedsecrets" => Some(Self::Secret),
-            _ => None,
-        }
-    }
-
-    /// The collection, as paths name it.
-    pub(crate) fn collection(self) -> &'static str {
-        match self {
-            Self::Key => "keys",
-            Self::Secret => "secrets",
-        }
-    }
-}
-
 impl Need {
     /// What `operation` needs. `None`: nothing beyond a valid token, or it is no operation of a vault.
     ///

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::access::permission::ObjectKind;
 use crate::access::role::Role;
-use crate::vault::VaultName;
+use crate::vault::{ObjectKind, VaultName};
 
 /// A role given to a principal.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

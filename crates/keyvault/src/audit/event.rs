@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::access::ObjectKind;
 use crate::audit::ObjectLife;
+use crate::vault::ObjectKind;
 
 /// An event, in the Event Grid schema.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

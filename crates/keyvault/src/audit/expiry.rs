@@ -7,9 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::access::ObjectKind;
 use crate::audit::event::{EventKind, Topic};
-use crate::vault::{Attributes, ObjectName, VersionId};
+use crate::vault::{Attributes, ObjectKind, ObjectName, VersionId};
 
 /// The latest version of an object, as far as its life goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,12 +18,14 @@ pub(crate) struct ObjectLife {
     pub(crate) version: String,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) expires: Option<Timestamp>,
+    /// When it counts as near its end; `None`: [`NEAR`] before it.
+    pub(crate) near: Option<Timestamp>,
 }
 
 impl ObjectLife {
     pub(crate) fn new(kind: ObjectKind, name: &ObjectName, version: VersionId, attributes: Attributes) -> Self {
         let Attributes { not_before, expires, .. } = attributes;
-        Self { kind, name: name.to_string(), version: version.to_string(), not_before, expires }
+        Self { kind, name: name.to_string(), version: version.to_string(), not_before, expires, near: None }
     }
 
     /// The id of the version on Azure.
@@ -54,7 +55,7 @@ impl ExpiryWatch {
         let mut next: Option<Timestamp> = None;
         for (index, (id, object)) in objects.iter().enumerate() {
             let Some(expires) = object.expires else { continue };
-            let near = expires.checked_sub(NEAR).unwrap_or(Timestamp::MIN);
+            let near = object.near.unwrap_or_else(|| expires.checked_sub(NEAR).unwrap_or(Timestamp::MIN));
             for (kind, at) in [(EventKind::NearExpiry, near), (EventKind::Expired, expires)] {
                 if now < at {
                     next = Some(next.map_or(at, |next| next.min(at)));
@@ -84,6 +85,7 @@ mod tests {
             version: "v".to_owned(),
             not_before: None,
             expires,
+            near: None,
         };
         let watch = ExpiryWatch::default();
         let look = |expires, now| {

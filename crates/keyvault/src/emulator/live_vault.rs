@@ -10,15 +10,15 @@ use clock::Clock;
 use jiff::Timestamp;
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::access::{AccessModel, ObjectKind};
+use crate::access::AccessModel;
 use crate::audit::ObjectLife;
 use crate::config::{VaultConfig, VaultKind};
 use crate::limits::Material;
 use crate::network::NetworkRules;
 use crate::storage::{Store, StoreError};
 use crate::vault::{
-    BackupKey, Change, Contents, ContentsChange, CryptoError, KeyMaterial, KeyShape, ObjectName, Sku, VaultError,
-    VaultName, VersionId,
+    BackupKey, Change, Contents, ContentsChange, CryptoError, KeyMaterial, KeyShape, ObjectKind, ObjectName, Sku,
+    VaultError, VaultName, VersionId,
 };
 
 /// A vault in service.
@@ -106,7 +106,9 @@ impl LiveVault {
         self.inspect(|contents, _| {
             let keys = contents.keys.list(None).map(|key| {
                 let latest = key.latest();
-                ObjectLife::new(ObjectKind::Key, key.name(), latest.id, latest.attributes)
+                let policy = key.settings().as_ref();
+                let near = policy.zip(latest.attributes.expires).and_then(|(policy, expires)| policy.near(expires));
+                ObjectLife { near, ..ObjectLife::new(ObjectKind::Key, key.name(), latest.id, latest.attributes) }
             });
             let secrets = contents.secrets.list(None).map(|secret| {
                 let latest = secret.latest();

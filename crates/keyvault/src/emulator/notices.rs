@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::ObjectKind;
 use crate::audit::{AuditRecord, EventKind, ObjectLife, Topic};
 use crate::chain::chain;
 use crate::emulator::{Emulator, LiveVault};
+use crate::vault::ObjectKind;
 
 impl Emulator {
     /// Tells that a version was made.

@@ -6,13 +6,14 @@
 
 use http::StatusCode;
 
-use crate::access::{Denial, Need, ObjectKind};
+use crate::access::{Denial, Need};
 use crate::emulator::LiveVault;
 use crate::http::api_error::ApiError;
 use crate::http::assumed;
 use crate::identity::Caller;
 use crate::limits::Throttled;
 use crate::network::{Bypass, Refusal};
+use crate::vault::ObjectKind;
 
 /// Who was refused what.
 #[derive(Clone, Copy)]

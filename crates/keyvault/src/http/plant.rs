@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
 
-use crate::access::ObjectKind;
 use crate::emulator::LiveVault;
 use crate::http::api_error::ApiError;
 use crate::http::api_version::ApiVersion;
@@ -14,6 +13,7 @@ use crate::http::host::CallerHost;
 use crate::http::inbound::Inbound;
 use crate::http::route::{Command, Route};
 use crate::http::view::VaultView;
+use crate::vault::ObjectKind;
 
 /// Makes a key or a secret in a vault.
 ///

@@ -7,7 +7,7 @@ use http::header::USER_AGENT;
 use http::{HeaderName, StatusCode};
 use uuid::Uuid;
 
-use crate::access::{AssignmentId, ObjectKind};
+use crate::access::AssignmentId;
 use crate::audit::{AuditClaim, AuditRecord};
 use crate::emulator::{Emulator, LiveVault};
 use crate::http::host::CallerHost;
@@ -17,6 +17,7 @@ use crate::identity::Caller;
 use crate::journal::RequestRecord;
 use crate::network;
 use crate::operation::Operation;
+use crate::vault::ObjectKind;
 
 /// One request on its way. Dropping it enters it as not answered.
 pub(super) struct Trace {

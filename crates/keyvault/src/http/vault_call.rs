@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Grant, Need, ObjectKind, Question};
+use crate::access::{Grant, Need, Question};
 use crate::emulator::{Emulator, LiveVault};
 use crate::faults::{Side, Subject, Verdict};
 use crate::http::api_error::ApiError;
@@ -32,6 +32,7 @@ use crate::identity::{Audience, Caller};
 use crate::limits::Transaction;
 use crate::network::Place;
 use crate::operation::Operation;
+use crate::vault::ObjectKind;
 
 /// A request to a vault.
 #[derive(Clone, Copy)]
@@ -171,7 +172,10 @@ impl VaultCall<'_> {
         use Operation as O;
         let makes = matches!(operation, O::KeyCreate | O::KeyImport | O::KeyRotate | O::SecretSet);
         let moves_end = matches!(operation, O::KeyUpdate | O::SecretUpdate | O::KeyRecover | O::SecretRecover);
-        if matches!(operation, O::KeyDelete | O::SecretDelete | O::KeyRotationPolicySet | O::KeyRestore) {
+        if matches!(
+            operation,
+            O::KeyDelete | O::KeyRecover | O::KeyRestore | O::KeyRotationPolicySet | O::SecretDelete | O::SecretRestore
+        ) {
             self.emulator.expiry_changed();
         }
         if !makes && !moves_end {
@@ -181,7 +185,9 @@ impl VaultCall<'_> {
         if makes {
             self.emulator.tell_new_version(self.vault, &life);
         }
-        self.emulator.expiry_changed();
+        if life.expires.is_some() {
+            self.emulator.expiry_changed();
+        }
     }
 }
 

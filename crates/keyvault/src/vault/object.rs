@@ -36,6 +36,23 @@ pub(crate) enum ObjectKind {
 }
 
 impl ObjectKind {
+    /// The collection that the first segment of a path names, the deleted ones included.
+    pub(crate) fn of_collection(segment: &str) -> Option<Self> {
+        match segment.to_ascii_lowercase().as_str() {
+            "keys" | "deletedkeys" => Some(Self::Key),
+            "secrets" | "deletedsecrets" => Some(Self::Secret),
+            _ => None,
+        }
+    }
+
+    /// The collection, as paths name it.
+    pub(crate) fn collection(self) -> &'static str {
+        match self {
+            Self::Key => "keys",
+            Self::Secret => "secrets",
+        }
+    }
+
     /// The word in the service's texts, in the middle of a sentence.
     pub(crate) fn lower(self) -> &'static str {
         match self {

@@ -106,6 +106,15 @@ impl RotationPolicy {
         Some(whole_seconds(self.expiry.as_ref()?.after(now)))
     }
 
+    /// When subscribers are told that a version which expires at `expires` is near its end.
+    pub(crate) fn near(&self, expires: Timestamp) -> Option<Timestamp> {
+        let notify = self.actions.iter().find(|action| action.action == LifetimeActionKind::Notify)?;
+        match &notify.trigger {
+            Trigger::TimeAfterCreate(_) => None,
+            Trigger::TimeBeforeExpiry(before) => Some(before.before(expires)),
+        }
+    }
+
     /// When a key whose latest version has these attributes is to be rotated.
     pub(super) fn rotation_due(&self, latest: &Attributes) -> Option<Timestamp> {
         let rotate = self.actions.iter().find(|action| action.action == LifetimeActionKind::Rotate)?;

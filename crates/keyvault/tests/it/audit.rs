@@ -104,6 +104,23 @@ async fn subscribers_hear_of_new_versions_and_of_their_end() {
 }
 
 #[tokio::test]
+async fn a_policy_says_when_a_version_is_near_its_end() {
+    let stack = Stack::start().await;
+    let expires = stack.clock.now().as_second() + 100 * 86_400;
+    let body = json!({ "kty": "RSA", "attributes": { "exp": expires } });
+    assert_eq!(stack.call("POST", "/keys/kms/create", body).await.0, StatusCode::OK);
+    let notify = json!({ "trigger": { "timeBeforeExpiry": "P60D" }, "action": { "type": "Notify" } });
+    let policy = json!({ "lifetimeActions": [notify], "attributes": { "expiryTime": "P100D" } });
+    let (status, answer) = stack.call("PUT", "/keys/kms/rotationpolicy", policy).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let near = || stack.control.events(10).iter().any(|event| event.event_type.ends_with("KeyNearExpiry"));
+    stack.clock.advance(Duration::from_hours(24 * 39)).unwrap();
+    assert!(!near());
+    stack.clock.advance(Duration::from_hours(24)).unwrap();
+    assert!(near());
+}
+
+#[tokio::test]
 async fn limits_refuse_what_is_too_much_until_the_window_ends() {
     let stack = Stack::start_with(Config { limits: Some(Limits { retry_after: true }), ..config() }).await;
     // A window of the stack's clock begins at a multiple of ten seconds.
