@@ -47,7 +47,7 @@ pub(super) enum CryptOutput {
     Verdict(bool),
 }
 
-/// `KeyOperationResult`, without the key's id.
+/// `KeyOperationResult`.
 #[derive(Serialize)]
 pub(super) struct KeyOperationResult {
     kid: String,

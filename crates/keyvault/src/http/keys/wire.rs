@@ -175,7 +175,7 @@ impl VaultView<'_> {
 
     /// A version of a key.
     pub(super) fn key_bundle<'k>(&self, key: &Key, version: &'k KeyVersion) -> KeyBundle<'k> {
-        let deletion = key.deletion();
+        let (deletion, release_policy) = (key.deletion(), version.release_policy.as_ref());
         KeyBundle {
             recovery_id: deletion.map(|_| self.id("deletedkeys", key.name(), None)),
             deleted_date: deletion.map(Deletion::deleted_seconds),
@@ -183,7 +183,7 @@ impl VaultView<'_> {
             key: JsonWebKey::of(self.kid(key.name(), version.id), version),
             attributes: self.key_attributes(version),
             tags: version.tags.as_ref(),
-            release_policy: version.release_policy.as_ref().map(ReleasePolicyWire::of),
+            release_policy: release_policy.filter(|_| self.version.has_rotation()).map(ReleasePolicyWire::of),
         }
     }
 
