@@ -20,7 +20,7 @@ use tokio::sync::watch;
 /// # use std::time::Duration;
 /// let clock = clock::Clock::new();
 /// let before = clock.now();
-/// clock.advance(Duration::from_secs(90 * 24 * 3600)).unwrap();
+/// clock.advance(Duration::from_hours(90 * 24)).unwrap();
 /// assert!(clock.now().duration_since(before).as_hours() >= 90 * 24);
 /// ```
 #[derive(Clone)]
@@ -129,7 +129,7 @@ fn real_now_plus(offset: SignedDuration) -> Timestamp {
 mod tests {
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const DAY: Duration = Duration::from_hours(24);
 
     #[test]
     fn clones_share_the_offset() {
