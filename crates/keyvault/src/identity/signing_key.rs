@@ -38,9 +38,8 @@ impl SigningKey {
     }
 
     fn new(key: &RsaKey) -> Result<Self, SigningKeyError> {
-        let der = key.expose().map_err(|source| SigningKeyError::Crypto { source })?;
         // The library takes PKCS#8 in PEM only.
-        let body = Zeroizing::new(STANDARD.encode(der.as_ref()));
+        let body = Zeroizing::new(STANDARD.encode(key.expose()));
         let pem = Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *body));
         let encoding =
             EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|source| SigningKeyError::Convert { source })?;

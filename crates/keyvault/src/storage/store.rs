@@ -113,8 +113,7 @@ impl Store {
     ///
     /// [`StoreError`] if the file refuses.
     pub(crate) fn put_signing_key(&self, key: &RsaKey) -> Result<(), StoreError> {
-        let der = key.expose().map_err(|source| StoreError::Key { source })?;
-        self.put_own_key(SIGNING_KEY, der.as_ref())
+        self.put_own_key(SIGNING_KEY, key.expose())
     }
 
     /// The key that backups are sealed with; it is made when it is first needed. Blocks on the disk.

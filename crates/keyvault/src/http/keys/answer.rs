@@ -89,14 +89,14 @@ impl VaultView<'_> {
     async fn import_key(
         &self,
         name: ObjectName,
-        material: KeyMaterial,
+        material: Arc<KeyMaterial>,
         hsm: bool,
         draft: VersionDraft,
     ) -> Result<Answer, ApiError> {
         let key_type = KeyType { shape: material.shape(), hsm };
         key_type::check(self.vault, key_type)?;
         let id = LiveVault::version_id()?;
-        self.add_key(name, id, Arc::new(material), key_type, draft).await
+        self.add_key(name, id, material, key_type, draft).await
     }
 
     async fn add_key(

@@ -1,5 +1,7 @@
 //! A request about keys, read to its end and checked in itself: nothing below sees raw JSON.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use crate::http::api_error::ApiError;
@@ -25,7 +27,7 @@ pub(in crate::http) enum KeyCommand {
     Get { name: ObjectName, version: VersionRef },
     GetDeleted { name: ObjectName },
     GetRotationPolicy { name: ObjectName },
-    Import { name: ObjectName, material: KeyMaterial, hsm: bool, draft: VersionDraft },
+    Import { name: ObjectName, material: Arc<KeyMaterial>, hsm: bool, draft: VersionDraft },
     List { page: Page },
     ListDeleted { page: Page },
     ListVersions { name: ObjectName, page: Page },
@@ -104,7 +106,7 @@ impl KeyCommand {
         let hsm = hsm || request.hsm == Some(true);
         let draft =
             VersionDraft::read(operations.as_deref(), request.attributes, request.tags, request.release_policy)?;
-        Ok(Self::Import { name, material, hsm, draft })
+        Ok(Self::Import { name, material: Arc::new(material), hsm, draft })
     }
 
     fn update(name: ObjectName, version: VersionRef, request: UpdateRequest) -> Result<Self, ApiError> {

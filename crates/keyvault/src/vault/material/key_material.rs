@@ -39,7 +39,7 @@ impl KeyMaterial {
         match self {
             Self::Ec(key) => key.expose(),
             Self::Oct(key) => Ok(Zeroizing::new(key.expose().to_vec())),
-            Self::Rsa(key) => Ok(Zeroizing::new(key.expose()?.as_ref().to_vec())),
+            Self::Rsa(key) => Ok(Zeroizing::new(key.expose().to_vec())),
         }
     }
 

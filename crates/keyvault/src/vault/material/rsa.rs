@@ -25,17 +25,24 @@ use crate::vault::VaultError;
 use crate::vault::material::{CryptoError, Hash};
 
 /// An RSA key pair. The private half leaves only through [`RsaKey::expose`].
+///
+/// What computes is made from the bytes when it is first needed: a vault may hold thousands of keys, and uses few of them.
 pub(crate) struct RsaKey {
-    private: PrivateDecryptingKey,
-    oaep_private: OaepPrivateDecryptingKey,
-    oaep_public: OaepPublicEncryptingKey,
-    pkcs1_private: Pkcs1PrivateDecryptingKey,
-    pkcs1_public: Pkcs1PublicEncryptingKey,
-    /// The same key once more, in the form that signs. Made when first needed: most keys never sign.
+    /// PKCS#8.
+    der: Zeroizing<Vec<u8>>,
+    ciphers: OnceLock<Ciphers>,
     signing: OnceLock<KeyPair>,
     modulus: Vec<u8>,
     exponent: Vec<u8>,
     size: RsaSize,
+}
+
+/// The key in the forms that encrypt and decrypt.
+struct Ciphers {
+    oaep_private: OaepPrivateDecryptingKey,
+    oaep_public: OaepPublicEncryptingKey,
+    pkcs1_private: Pkcs1PrivateDecryptingKey,
+    pkcs1_public: Pkcs1PublicEncryptingKey,
 }
 
 impl RsaKey {
@@ -50,7 +57,7 @@ impl RsaKey {
             RsaSize::Rsa3072 => KeySize::Rsa3072,
             RsaSize::Rsa4096 => KeySize::Rsa4096,
         };
-        Self::from_private(PrivateDecryptingKey::generate(key_size).map_err(|_| CryptoError::Generate)?)
+        Self::from_private(&PrivateDecryptingKey::generate(key_size).map_err(|_| CryptoError::Generate)?)
     }
 
     /// Reads a key from PKCS#8 DER.
@@ -59,7 +66,7 @@ impl RsaKey {
     ///
     /// [`CryptoError::Decode`] if it is not an RSA key of a size a vault has.
     pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, CryptoError> {
-        Self::from_private(PrivateDecryptingKey::from_pkcs8(der).map_err(|_| CryptoError::Decode)?)
+        Self::from_private(&PrivateDecryptingKey::from_pkcs8(der).map_err(|_| CryptoError::Decode)?)
     }
 
     /// Takes the numbers of a key that a caller brings.
@@ -83,32 +90,24 @@ impl RsaKey {
         Self::from_pkcs8(der.as_ref())
     }
 
-    fn from_private(private: PrivateDecryptingKey) -> Result<Self, CryptoError> {
-        let decode = |_| CryptoError::Decode;
+    fn from_private(private: &PrivateDecryptingKey) -> Result<Self, CryptoError> {
         let size = RsaSize::from_bits(private.key_size_bits()).ok_or(CryptoError::Decode)?;
-        let der: Pkcs8V1Der<'_> = private.as_der().map_err(decode)?;
+        let der: Pkcs8V1Der<'_> = private.as_der().map_err(|_| CryptoError::Encode)?;
         let pair = KeyPair::from_pkcs8(der.as_ref()).map_err(|_| CryptoError::Decode)?;
         let public = pair.public_key();
         Ok(Self {
-            oaep_private: OaepPrivateDecryptingKey::new(private.clone()).map_err(decode)?,
-            oaep_public: OaepPublicEncryptingKey::new(private.public_key()).map_err(decode)?,
-            pkcs1_private: Pkcs1PrivateDecryptingKey::new(private.clone()).map_err(decode)?,
-            pkcs1_public: Pkcs1PublicEncryptingKey::new(private.public_key()).map_err(decode)?,
+            der: Zeroizing::new(der.as_ref().to_vec()),
+            ciphers: OnceLock::new(),
+            signing: OnceLock::new(),
             modulus: public.modulus().big_endian_without_leading_zero().to_vec(),
             exponent: public.exponent().big_endian_without_leading_zero().to_vec(),
-            signing: OnceLock::new(),
-            private,
             size,
         })
     }
 
     /// The private key as PKCS#8 DER, for storage.
-    ///
-    /// # Errors
-    ///
-    /// [`CryptoError::Encode`] if the library fails.
-    pub(crate) fn expose(&self) -> Result<Pkcs8V1Der<'static>, CryptoError> {
-        self.private.as_der().map_err(|_| CryptoError::Encode)
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.der
     }
 
     /// The modulus, big-endian, without leading zeros: `n` of the JWK.
@@ -130,11 +129,13 @@ impl RsaKey {
     ///
     /// # Errors
     ///
-    /// [`VaultError::PlaintextTooLong`] if `plaintext` does not fit under `padding`.
+    /// [`VaultError::PlaintextTooLong`] if `plaintext` does not fit under `padding`, [`VaultError::Crypto`] if the library
+    /// fails.
     pub(crate) fn encrypt(&self, padding: RsaPadding, plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let ciphers = self.ciphers().map_err(VaultError::Crypto)?;
         let limit_bytes = match padding.oaep() {
-            Some(oaep) => self.oaep_public.max_plaintext_size(oaep),
-            None => self.pkcs1_public.max_plaintext_size(),
+            Some(oaep) => ciphers.oaep_public.max_plaintext_size(oaep),
+            None => ciphers.pkcs1_public.max_plaintext_size(),
         };
         let too_long = VaultError::PlaintextTooLong { limit_bytes, actual_bytes: plaintext.len() };
         if plaintext.len() > limit_bytes {
@@ -142,8 +143,8 @@ impl RsaKey {
         }
         let mut block = vec![0; self.size.bytes()];
         let written = match padding.oaep() {
-            Some(oaep) => self.oaep_public.encrypt(oaep, plaintext, &mut block, None),
-            None => self.pkcs1_public.encrypt(plaintext, &mut block),
+            Some(oaep) => ciphers.oaep_public.encrypt(oaep, plaintext, &mut block, None),
+            None => ciphers.pkcs1_public.encrypt(plaintext, &mut block),
         };
         // The length was checked and the block is as long as the modulus: nothing is left to fail but the library.
         let length = written.map_err(|_| too_long)?.len();
@@ -157,10 +158,11 @@ impl RsaKey {
     ///
     /// [`VaultError::Decryption`], whatever is wrong with `ciphertext`.
     pub(crate) fn decrypt(&self, padding: RsaPadding, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let ciphers = self.ciphers().map_err(VaultError::Crypto)?;
         let mut block = Zeroizing::new(vec![0; self.size.bytes()]);
         let read = match padding.oaep() {
-            Some(oaep) => self.oaep_private.decrypt(oaep, ciphertext, &mut block, None),
-            None => self.pkcs1_private.decrypt(ciphertext, &mut block),
+            Some(oaep) => ciphers.oaep_private.decrypt(oaep, ciphertext, &mut block, None),
+            None => ciphers.pkcs1_private.decrypt(ciphertext, &mut block),
         };
         let length = read.map_err(|_| VaultError::Decryption)?.len();
         block.truncate(length);
@@ -239,11 +241,26 @@ impl RsaKey {
         Ok(public.verify_digest(digest, signature).is_ok())
     }
 
+    fn ciphers(&self) -> Result<&Ciphers, CryptoError> {
+        if let Some(ciphers) = self.ciphers.get() {
+            return Ok(ciphers);
+        }
+        let decode = |_| CryptoError::Decode;
+        let private = PrivateDecryptingKey::from_pkcs8(&self.der).map_err(|_| CryptoError::Decode)?;
+        let ciphers = Ciphers {
+            oaep_private: OaepPrivateDecryptingKey::new(private.clone()).map_err(decode)?,
+            oaep_public: OaepPublicEncryptingKey::new(private.public_key()).map_err(decode)?,
+            pkcs1_private: Pkcs1PrivateDecryptingKey::new(private.clone()).map_err(decode)?,
+            pkcs1_public: Pkcs1PublicEncryptingKey::new(private.public_key()).map_err(decode)?,
+        };
+        Ok(self.ciphers.get_or_init(|| ciphers))
+    }
+
     fn signing(&self) -> Result<&KeyPair, CryptoError> {
         if let Some(pair) = self.signing.get() {
             return Ok(pair);
         }
-        let pair = KeyPair::from_pkcs8(self.expose()?.as_ref()).map_err(|_| CryptoError::Decode)?;
+        let pair = KeyPair::from_pkcs8(&self.der).map_err(|_| CryptoError::Decode)?;
         Ok(self.signing.get_or_init(|| pair))
     }
 }
@@ -367,7 +384,7 @@ mod tests {
     #[test]
     fn a_stored_key_is_the_same_key() {
         let key = &KEYS[0];
-        let again = RsaKey::from_pkcs8(key.expose().unwrap().as_ref()).unwrap();
+        let again = RsaKey::from_pkcs8(key.expose()).unwrap();
         let sealed = key.encrypt(RsaPadding::Pkcs1, b"seed").unwrap();
         assert_eq!(*again.decrypt(RsaPadding::Pkcs1, &sealed).unwrap(), b"seed");
         assert_eq!(RsaKey::from_pkcs8(b"not a key").map(|_| ()), Err(CryptoError::Decode));
