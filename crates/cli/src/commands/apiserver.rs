@@ -27,6 +27,22 @@ pub(crate) struct Apiserver {
     /// The `EncryptionConfiguration`; without it nothing is encrypted
     #[arg(long, value_name = "FILE")]
     encryption_provider_config: Option<PathBuf>,
+    /// Follows changes of that file while the server runs
+    #[arg(
+        long,
+        requires = "encryption_provider_config",
+        num_args = 0..=1,
+        require_equals = true,
+        value_name = "BOOL",
+        default_missing_value = "true",
+        default_value = "false",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    encryption_provider_config_automatic_reload: bool,
+    /// `KMSv1=true` allows KMS v1 providers, which kube-apiserver refuses by default since 1.29
+    #[arg(long, value_name = "GATES", value_delimiter = ',', value_parser = feature_gate)]
+    feature_gates: Vec<bool>,
     /// Address to listen on (kube-apiserver's default is every address of the machine)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     bind_address: IpAddr,
@@ -49,6 +65,8 @@ pub(crate) async fn run(apiserver: Apiserver, printer: Printer) -> Result<Exit, 
         etcd_servers: apiserver.etcd_servers,
         etcd_prefix: apiserver.etcd_prefix,
         encryption_provider_config: apiserver.encryption_provider_config,
+        encryption_provider_config_automatic_reload: apiserver.encryption_provider_config_automatic_reload,
+        kms_v1: apiserver.feature_gates.last().copied().unwrap_or_default(),
         bind_address: apiserver.bind_address,
         secure_port: apiserver.secure_port,
         cert_dir: apiserver.cert_dir.unwrap_or_else(|| runtime_path().join("apiserver")),
@@ -56,4 +74,13 @@ pub(crate) async fn run(apiserver: Apiserver, printer: Printer) -> Result<Exit, 
         ready_file: apiserver.ready_file.as_deref().map(absolute).transpose()?,
     };
     serve(Box::pin(alone.start()), printer, "API server").await
+}
+
+/// The one feature gate that changes what Kyanite's API server does; the texts are upstream's.
+fn feature_gate(text: &str) -> Result<bool, String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("missing bool value for {text}"))?;
+    if name != "KMSv1" {
+        return Err(format!("unrecognized feature gate: {name} (here is KMSv1)"));
+    }
+    value.parse().map_err(|_| format!("invalid value of {name}={value}, err: it is neither true nor false"))
 }

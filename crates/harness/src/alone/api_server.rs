@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use apiserver::{ApiServer, Credential};
+use apiserver::{ApiServer, Credential, EncryptionReload};
 use clock::Clock;
+use envelope::ParseOptions;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -26,6 +27,10 @@ pub struct ApiServerAlone {
     pub etcd_prefix: String,
     /// The `EncryptionConfiguration`; without it nothing is encrypted.
     pub encryption_provider_config: Option<PathBuf>,
+    /// Whether changes of that file are followed while the server runs.
+    pub encryption_provider_config_automatic_reload: bool,
+    /// `--feature-gates=KMSv1=true`: the file may name KMS v1 providers.
+    pub kms_v1: bool,
     /// Address to listen on.
     pub bind_address: IpAddr,
     /// Port to listen on; 0 is any that is free.
@@ -51,7 +56,11 @@ impl ApiServerAlone {
             Ok(_) => return Err(StackError::EtcdServers { text: self.etcd_servers, source: None }),
             Err(error) => return Err(StackError::EtcdServers { text: self.etcd_servers, source: Some(error) }),
         };
-        let encryption = self.encryption_provider_config.as_deref().map(read_encryption_config).transpose()?;
+        let options = ParseOptions { kms_v1: self.kms_v1, reload: self.encryption_provider_config_automatic_reload };
+        let file = self.encryption_provider_config.as_deref();
+        let encryption = file.map(|file| read_encryption_config(file, options)).transpose()?;
+        let encryption_reload =
+            file.filter(|_| options.reload).map(|file| EncryptionReload { file: file.to_owned(), options });
         let clock = Clock::new();
         let directory = open_cert_dir(&self.cert_dir)?;
         let ca = Ca::load_or_create(&directory, clock.now())?;
@@ -71,6 +80,7 @@ impl ApiServerAlone {
         let mut config = apiserver::Config::new(endpoints.clone(), clock);
         config.etcd_prefix = self.etcd_prefix.trim_end_matches('/').to_owned();
         config.encryption = encryption;
+        config.encryption_reload = encryption_reload;
         config.credentials = credentials;
         let server = ApiServer::start(config).await.map_err(|error| StackError::ApiServer(error.into()))?;
         let (alarms, alarmed) = mpsc::unbounded_channel();

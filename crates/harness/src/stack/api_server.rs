@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apiserver::{ApiServer, BearerToken, Counters, Credential, User};
-use envelope::EncryptionConfiguration;
+use envelope::{EncryptionConfiguration, ParseOptions};
 use reqwest::{Certificate, Client, StatusCode};
 use rustls::ServerConfig;
 use serde_json::json;
@@ -43,7 +43,8 @@ impl ApiServerPart {
         let (listener, address) = listen("API server", setup.port).await?;
         let mut config = apiserver::Config::new(setup.endpoints, setup.config.clock.clone());
         config.etcd_prefix = setup.config.etcd.prefix.trim_end_matches('/').to_owned();
-        config.encryption = setup.encryption_config.map(read_encryption_config).transpose()?;
+        config.encryption =
+            setup.encryption_config.map(|path| read_encryption_config(path, ParseOptions::default())).transpose()?;
         config.credentials = vec![Credential {
             token: BearerToken::new(setup.token.expose().to_owned()),
             user: User { name: ADMIN.to_owned(), uid: ADMIN.to_owned(), groups: vec!["system:masters".to_owned()] },
@@ -153,10 +154,13 @@ pub(super) fn write_encryption_config(socket: &str, directory: &Path) -> Result<
     Ok(path)
 }
 
-/// Reads an `EncryptionConfiguration` (YAML or JSON).
-pub(crate) fn read_encryption_config(path: &Path) -> Result<EncryptionConfiguration, StackError> {
+/// Reads an `EncryptionConfiguration` (YAML or JSON), for a server with these options.
+pub(crate) fn read_encryption_config(
+    path: &Path,
+    options: ParseOptions,
+) -> Result<EncryptionConfiguration, StackError> {
     let content = std::fs::read(path).map_err(|source| StackError::File { path: path.to_owned(), source })?;
-    EncryptionConfiguration::parse(&content)
+    EncryptionConfiguration::parse_with(&content, options)
         .map_err(|problems| StackError::EncryptionConfig { path: path.to_owned(), source: problems.into() })
 }
 

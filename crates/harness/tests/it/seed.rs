@@ -8,7 +8,7 @@ use harness::stack::{Part, Progress, Stack, StackConfig, StackError};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-const SEED: &str = r#"
+const SEED: &str = r"
 vaults:
 - name: private
   network:
@@ -19,7 +19,7 @@ vaults:
 places:
   cluster: {subnet: {id: /subscriptions/s/virtualNetworks/net/subnets/nodes, address: 10.0.0.4}}
   office: {internet: {address: 20.1.2.3}}
-"#;
+";
 
 fn config(temp: &tempfile::TempDir, seed: &str) -> StackConfig {
     let path = temp.path().join("seed.yaml");
