@@ -117,7 +117,8 @@ fn key_lines(key: &KeyStatus, line: &mut impl FnMut(&str, &str)) {
     line("", &format!("key {}{deleted}", key.name));
     for version in &key.versions {
         let state = if version.enabled { "enabled" } else { "disabled" };
-        line("", &format!("  version {} RSA {} {state}, made {}", version.id, version.size_bits, version.created));
+        let kind = format!("{} {}", version.key_type, version.size_bits);
+        line("", &format!("  version {} {kind} {state}, made {}", version.id, version.created));
     }
 }
 
