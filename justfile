@@ -61,7 +61,7 @@ bench:
 bench-plugin:
     cargo build --release --locked --package cli
     tests/clients/azure-plugin/build .kyanite/azure-kms
-    KYANITE=$PWD/target/release/kyanite KYANITE_AZURE_PLUGIN=$PWD/.kyanite/azure-kms cargo bench --locked --package kms-plugin
+    KYANITE=$PWD/target/release/kyanite KYANITE_AZURE_PLUGIN=$PWD/.kyanite/azure-kms cargo bench --locked --package kms-plugin --bench plugin
 
 # sealing and opening beside the bare cipher
 bench-envelope:
