@@ -55,7 +55,7 @@ generate:
 # speed as ratios measured in one run
 bench:
     cargo build --release --locked --package cli
-    cargo bench --locked --package cli
+    cargo bench --locked --package cli --bench stack
 
 # the KMS plugin beside the bare vault and Azure's own plugin
 bench-plugin:
