@@ -80,12 +80,17 @@ async fn test_kms_plugin_late_start() {
     let mut world = World::new();
     let endpoint = world.endpoint.clone();
     let plugin = world.plugin.clone();
-    // `join`: the first call is under way while nobody listens yet.
-    let late = async {
-        tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_millis(300)).await;
-        super::plugin::Running::start(&endpoint, &plugin).await
-    };
-    let (server, _plugin) = tokio::join!(world.server(), late);
+    let mut starting = std::pin::pin!(world.server());
+    // The first call is under way while nobody listens: it waits, however often the scheduler comes round.
+    for _ in 0..1_000 {
+        tokio::select! {
+            biased;
+            _ = &mut starting => panic!("the server has started without its plugin"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let _plugin = super::plugin::Running::start(&endpoint, &plugin).await;
+    let server = starting.await;
     server.check(KmsCheck::All).await.unwrap();
     assert_eq!(plugin.count("status"), 1);
 }
